@@ -1,0 +1,1 @@
+"""How state survives: small protocols in `base`, one embedded store beside it."""

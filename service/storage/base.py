@@ -1,0 +1,143 @@
+"""What the service asks of a store, and the data that crosses that seam.
+
+A write names the version that it replaces, and is durable when its future resolves. A read never waits for a writer and
+sees one whole version. Arrays cross the seam as host (NumPy) arrays. A new store is finished when it passes
+`tests/contracts/store.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy.typing as npt
+
+__all__ = ["NetworkRecord", "NetworkState", "Receipt", "Store", "StoreUsage", "VersionRecord"]
+
+HostArray = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class NetworkRecord:
+    """What a network is, without its numbers. Times are UTC, ISO 8601 with microseconds and `Z`."""
+
+    id: str
+    name: str | None
+    spec: Mapping[str, Any]
+    """JSON: inputs, layers, cost, initializer, seed, dtype (the body that created it, defaults filled in)."""
+    version: int
+    created_at: str
+    updated_at: str
+
+
+@dataclass(frozen=True)
+class NetworkState:
+    """The numbers of one version: the flat parameters and what the optimizer remembers."""
+
+    parameters: HostArray
+    """(P,), in the network's dtype and in flat order: w^2 row by row, b^2, w^3, b^3, ..."""
+    optimizer_kind: str | None = None
+    optimizer: Mapping[str, HostArray] = field(default_factory=dict)
+    """Named arrays: vectors of shape (P,) and scalars of shape ()."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays together."""
+        return self.parameters.nbytes + sum(array.nbytes for array in self.optimizer.values())
+
+
+@dataclass(frozen=True)
+class VersionRecord:
+    """One version of a network and what made it."""
+
+    version: int
+    made_by: str
+    """`create`, `sgd-step`, `put-parameters`, ..."""
+    created_at: str
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    """JSON: what the write said of itself, such as cost and gradient_norm."""
+    retained: bool = True
+    """Whether the parameters of this version can still be read."""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """The first answer to a write that carried an idempotency key, kept so that a retry gets it again."""
+
+    scope: str
+    """The network's id, or `networks` for the creation of one."""
+    key: str
+    fingerprint: str
+    """Of the whole request: a retry has the same one."""
+    status: int
+    version: int
+    """The version that the write made: its ETag."""
+    body: Mapping[str, Any]
+    """The answer, as JSON."""
+
+
+@dataclass(frozen=True)
+class StoreUsage:
+    """How much a store holds."""
+
+    networks: int
+    bytes_used: int
+    bytes_free: int
+
+
+class Store(Protocol):
+    """Networks, their versions and their receipts, on something that survives.
+
+    Writes return at once with a future. It resolves when the write is on disk, and otherwise raises: `NotFound` (the
+    network went), `StalePrecondition` (the expected version is not the current one), `StorageFull`,
+    `StorageUnavailable`. A write with a receipt whose (scope, key) is taken raises `IdempotencyMismatch` and changes
+    nothing. Reads raise `NotFound`, `Gone` and `CorruptState`.
+    """
+
+    @property
+    def description(self) -> str:
+        """Kind and place, for the line that says where the service keeps its state."""
+
+    def create_network(
+        self, record: NetworkRecord, state: NetworkState, made: VersionRecord, receipt: Receipt | None = None
+    ) -> Future[None]:
+        """Keep a new network, its first version and its receipt."""
+
+    def commit_version(
+        self, network: str, expected: int, state: NetworkState, made: VersionRecord, receipt: Receipt | None = None
+    ) -> Future[None]:
+        """Make `made.version` (expected + 1) the current version of `network`, whose current version is `expected`."""
+
+    def rename_network(self, network: str, name: str | None, at: str, expected: int | None = None) -> Future[None]:
+        """Give a network another name; with `expected`, only if that is the current version."""
+
+    def delete_network(self, network: str, expected: int | None = None) -> Future[None]:
+        """Forget a network with its versions and receipts; with `expected`, only if that is the current version."""
+
+    def network(self, network: str) -> NetworkRecord:
+        """The record of a network with its current version."""
+
+    def networks(self, limit: int, after: str | None = None) -> tuple[Sequence[NetworkRecord], str | None]:
+        """At most `limit` networks in order of creation, from the cursor `after` on, and the next cursor if there are more."""
+
+    def state(self, network: str, version: int | None = None) -> NetworkState:
+        """The numbers of a version (the current one by default), checked against their digest."""
+
+    def versions(self, network: str, limit: int, after: int | None = None) -> Sequence[VersionRecord]:
+        """At most `limit` versions, newest first, older than `after`."""
+
+    def receipt(self, scope: str, key: str) -> Receipt | None:
+        """The receipt kept for a key, if there is one."""
+
+    def usage(self) -> StoreUsage:
+        """How much is held, and how much room is left."""
+
+    def probe(self) -> Future[None]:
+        """A write that changes nothing and resolves when it is on disk: the store can write."""
+
+    def close(self) -> None:
+        """Finish the queued writes and let go of the files."""
+
+
