@@ -1,0 +1,79 @@
+"""JSON bodies, read strictly and written natively: what a careless decoder would let through is refused with its place.
+
+Reading is one fast decode and a cheap proof that no field was repeated; only where something is off, `strict` goes
+through the body again and says what and where.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import orjson
+
+from service.codecs import strict
+from service.codecs.arrays import require_finite_document
+from service.codecs.pointers import excerpt
+from service.errors import Fault, InvalidInput, MalformedBody
+
+__all__ = ["parse", "render"]
+
+
+def parse(body: bytes) -> dict[str, Any]:
+    """The object in a JSON text (UTF-8, no byte order mark); array leaves are nested lists.
+
+    Raises:
+        MalformedBody: not JSON.
+        InvalidInput: JSON, but not an object, or with a repeated field, NaN or an infinity, a number out of float64's
+            range, a lone surrogate, or nested too deeply; with pointers.
+    """
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        strict.inspect(body)  # raises, unless it is more tolerant than the fast decoder
+        raise MalformedBody(f"The body is not JSON: {excerpt(error, 200)}.") from None
+    if type(document) is not dict:
+        detail = "The body is not a JSON object."
+        raise InvalidInput(detail, (Fault("", detail),))
+    if b"\\" in body or body.count(b'"') != 2 * _strings(document):
+        strict.inspect(body)
+    return document
+
+
+def _strings(document: dict[str, Any]) -> int:
+    """How many strings the document has, keys included, not counting inside of lists of numbers or of lists.
+
+    A repeated field leaves fewer strings here than its text has, so equal counts prove that none was repeated; a
+    string that is not counted only sends the body to the careful pass.
+    """
+    count = 0
+    waiting: list[Any] = [document]
+    while waiting:
+        value = waiting.pop()
+        if type(value) is str:
+            count += 1
+        elif type(value) is dict:
+            count += len(value)
+            waiting.extend(value.values())
+        elif type(value) is list and value and type(value[0]) in (dict, str):
+            waiting.extend(value)
+    return count
+
+
+def render(document: dict[str, Any]) -> bytes:
+    """The JSON text of a document; arrays are written without Python floats, each number at its dtype's shortest.
+
+    Raises:
+        NonFinite: a NaN or an infinity is in it (JSON has neither).
+    """
+    require_finite_document(document)  # orjson would write them as null
+    return orjson.dumps(document, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _plain(value: object) -> object:
+    """What orjson does not take as it is: arrays that are not contiguous, without dimensions, or byte-swapped."""
+    if isinstance(value, np.ndarray):
+        if value.ndim == 0:
+            return value.astype(value.dtype.newbyteorder("="))[()]
+        return np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("="))
+    raise TypeError(f"{type(value).__name__} has no JSON form")

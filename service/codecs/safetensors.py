@@ -1,0 +1,162 @@
+"""Safetensors bodies: every byte of the header is checked before an array is made, and arrays are views of the body.
+
+The format: 8 bytes of header length (little-endian), a JSON header `{name: {"dtype", "shape", "data_offsets"}}` with an
+optional `__metadata__` of strings, then the tensors, without holes. Source: huggingface/safetensors, README "Format".
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from service.codecs import json, names
+from service.codecs.arrays import require_finite_document
+from service.codecs.pointers import excerpt
+from service.errors import Fault, InvalidInput, MalformedBody, TooLarge
+
+__all__ = ["MAX_HEADER", "MAX_TENSORS", "parse", "render"]
+
+MAX_HEADER: Final = 1_000_000
+MAX_TENSORS: Final = 8192
+MAX_DIMENSIONS: Final = 8
+
+_METADATA = "__metadata__"
+_DTYPES: Final = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "|i1",
+    "U64": "<u8",
+    "U32": "<u4",
+    "U16": "<u2",
+    "U8": "|u1",
+}
+_NAMES: Final = {np.dtype(code): name for name, code in _DTYPES.items()}
+
+Array = npt.NDArray[Any]
+
+
+class _Entry(NamedTuple):
+    """Where a tensor lies in the data, as the header says it."""
+
+    begin: int
+    end: int
+    name: str
+    dtype: str
+    shape: list[int]
+
+
+def parse(body: bytes) -> dict[str, Any]:
+    """The document in a safetensors body; its array leaves are read-only views of `body`.
+
+    F16, F32 and F64 are read as they are; integer tensors too, which only class labels may be.
+
+    Raises:
+        MalformedBody: not safetensors: lengths, offsets or the header do not fit.
+        InvalidInput: it is, with a wrong name, a repeated field, a dtype that is not read here; with pointers.
+        TooLarge: a header over 1 MB, or too many tensors.
+    """
+    header, data = _split(body)
+    metadata = header.pop(_METADATA, {})
+    if len(header) > MAX_TENSORS:
+        raise TooLarge(
+            f"There are {len(header)} tensors; the limit is {MAX_TENSORS}.",
+            {"tensors": len(header), "limit": MAX_TENSORS},
+        )
+    entries = sorted(_entry(name, value) for name, value in header.items())
+    _require_whole(entries, len(data))
+    names.require_names(header)
+    for entry in entries:
+        if entry.dtype not in _DTYPES:
+            detail = f"The dtype {excerpt(entry.dtype)!r} is not read here: use F32 or F64."
+            raise InvalidInput(detail, (Fault(names.locate(entry.name, header), detail),))
+    places = {entry.name: entry for entry in entries}
+    return names.nest({name: _view(places[name], data) for name in header}, _options(metadata))
+
+
+def render(document: dict[str, Any]) -> bytes:
+    """The safetensors bytes of a document: arrays contiguous and little-endian, the rest in `__metadata__["json"]`.
+
+    Raises:
+        NonFinite: a NaN or an infinity is in it.
+    """
+    require_finite_document(document)
+    tensors, rest = names.flatten(document)
+    # The widest items come first, so that every tensor lies aligned.
+    ordered = sorted(tensors.items(), key=lambda item: -item[1].dtype.itemsize)
+    header: dict[str, Any] = {_METADATA: {"json": json.render(rest).decode("utf-8")}}
+    chunks: list[Any] = []
+    end = 0
+    for name, array in ordered:
+        plain = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+        begin, end = end, end + plain.nbytes
+        header[name] = {"dtype": _NAMES[plain.dtype], "shape": plain.shape, "data_offsets": (begin, end)}
+        chunks.append(plain)
+    text = orjson.dumps(header)
+    text += b" " * (-len(text) % 8)
+    return b"".join([len(text).to_bytes(8, "little"), text, *chunks])
+
+
+def _split(body: bytes) -> tuple[dict[str, Any], memoryview]:
+    if len(body) < 8:
+        raise _broken(f"{len(body)} bytes are too few for a header's length.")
+    length = int.from_bytes(body[:8], "little")
+    if length > len(body) - 8:
+        raise _broken(f"a header of {length} bytes does not fit into it.")
+    if length > MAX_HEADER:
+        detail = f"The safetensors header has {length} bytes; the limit is {MAX_HEADER}."
+        raise TooLarge(detail, {"header_bytes": length, "limit": MAX_HEADER})
+    text = body[8 : 8 + length]
+    if not text.startswith(b"{"):
+        raise _broken("its header does not begin with a brace.")
+    return json.parse(text), memoryview(body)[8 + length :]
+
+
+def _entry(name: str, value: object) -> _Entry:
+    """A tensor's line of the header; types, signs and the size are checked, the place in the data is not yet."""
+    if isinstance(value, dict) and value.keys() == {"dtype", "shape", "data_offsets"}:
+        dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
+        if isinstance(dtype, str) and _naturals(shape, MAX_DIMENSIONS) and _naturals(offsets, 2) and len(offsets) == 2:
+            return _Entry(offsets[0], offsets[1], name, dtype, shape)
+    raise _broken(f"the header's entry for {excerpt(name)!r} is not a dtype, a shape and two offsets.")
+
+
+def _naturals(value: object, most: int) -> bool:
+    return isinstance(value, list) and len(value) <= most and all(type(item) is int and item >= 0 for item in value)
+
+
+def _require_whole(entries: list[_Entry], size: int) -> None:
+    """The tensors, in the order of their offsets, fill the data exactly, and each has its shape's size."""
+    end = 0
+    for entry in entries:
+        if entry.begin != end or entry.end < entry.begin:
+            raise _broken(f"the tensor {excerpt(entry.name)!r} does not begin where the last one ends.")
+        end = entry.end
+        known = entry.dtype in _DTYPES
+        if known and math.prod(entry.shape) * np.dtype(_DTYPES[entry.dtype]).itemsize != entry.end - entry.begin:
+            raise _broken(f"the tensor {excerpt(entry.name)!r} has not the size of its shape.")
+    if end != size:
+        raise _broken(f"its tensors take {end} bytes of {size}.")
+
+
+def _view(entry: _Entry, data: memoryview) -> Array:
+    array: Array = np.frombuffer(data[entry.begin : entry.end], dtype=_DTYPES[entry.dtype]).reshape(entry.shape)
+    return array if array.flags.aligned else array.copy()
+
+
+def _options(metadata: object) -> dict[str, Any]:
+    """The fields that are not arrays. Other entries of the metadata belong to other programs."""
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise _broken("its metadata is not an object of strings.")
+    return json.parse(metadata["json"].encode("utf-8")) if "json" in metadata else {}
+
+
+def _broken(why: str) -> MalformedBody:
+    return MalformedBody(f"The body is not safetensors: {why}")
