@@ -1,0 +1,1 @@
+"""Where a network is alive: one owner per live network, its writes in order of arrival."""

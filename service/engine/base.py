@@ -1,0 +1,152 @@
+"""What the service asks of an engine, and the data that crosses that seam.
+
+An engine gives out committed versions only, whole and immutable; a write is answered when it is on disk, exactly once for
+each idempotency key, and writes to one network happen one after another in order of arrival. An engine is finished when
+it passes `tests/contracts/engine.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeVar
+
+from core.backend import Backend
+from core.network import Architecture, Parameters
+from core.optimizers import OptimizerState
+from service.storage.base import NetworkRecord, StoreUsage, VersionRecord
+
+__all__ = ["Applied", "Change", "Engine", "Guard", "Snapshot"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One committed version of a network, on the backend's device; nothing in it is ever written to."""
+
+    record: NetworkRecord
+    architecture: Architecture
+    parameters: Parameters
+    optimizer: OptimizerState | None
+
+    @property
+    def version(self) -> int:
+        """The version that these numbers are."""
+        return self.record.version
+
+
+@dataclass(frozen=True)
+class Change:
+    """The next version of a network, computed from a snapshot."""
+
+    parameters: Parameters
+    """New, on the backend's device; it may be the snapshot's own where only the optimizer changes, and the reverse."""
+    optimizer: OptimizerState | None
+    made_by: str
+    """`sgd-step`, `put-parameters`, ...: the versions list shows it."""
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    """JSON for the versions list: `cost`, `gradient_norm`."""
+    body: Mapping[str, Any] = field(default_factory=dict)
+    """The answer as JSON, without `version`, which the engine puts first. Small: it is kept with the receipt."""
+    status: int = 200
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A write that is on disk."""
+
+    version: int
+    """The version that the write made: the answer's ETag."""
+    body: Mapping[str, Any]
+    """The answer as JSON, `version` included."""
+    status: int
+    replayed: bool = False
+    """Whether this is the first answer again, given to a retry with the same key."""
+
+
+@dataclass(frozen=True)
+class Guard:
+    """The conditions that a request puts on its write."""
+
+    if_match: frozenset[int] | Literal["*"] | None = None
+    """The versions that `If-Match` names; the empty set matches none; `"*"` any; None: there was no such header."""
+    key: str | None = None
+    """The idempotency key, which is looked at before `if_match`."""
+    fingerprint: str = ""
+    """Of the whole request (method, path, body): a retry has the same one. Needed where there is a key."""
+
+
+class Engine(Protocol):
+    """Live networks on one backend.
+
+    Everything that names a network raises `NotFound` where there is none, and what reads its numbers may raise
+    `CorruptState`. Writes raise, in this order: `IdempotencyMismatch` (the key was used for another request),
+    `StillRunning` (the first request with this key has no answer yet), `PreconditionRequired`, `StalePrecondition`, whatever the change
+    itself raises (untouched), then `StorageFull` and `StorageUnavailable`. Whatever they raise, nothing was changed.
+    """
+
+    @property
+    def backend(self) -> Backend:
+        """What computes."""
+
+    @property
+    def description(self) -> str:
+        """Kind and place of the store, for the line that says where the service keeps its state."""
+
+    async def create(
+        self, record: NetworkRecord, parameters: Parameters, body: Mapping[str, Any], guard: Guard
+    ) -> Applied:
+        """Keep a new network whose `version` is 0, and answer `body` with status 201.
+
+        The key's scope is all creations; a retry gets the first network's answer, whatever `record` is. `if_match` is not
+        looked at: there is no version to match yet.
+        """
+
+    async def snapshot(self, network: str) -> Snapshot:
+        """The current version of a network. Raises `NotFound`, `CorruptState`."""
+
+    async def at_version(self, network: str, version: int) -> Parameters:
+        """The parameters of a version, on the backend's device.
+
+        Raises `NotFound` (the network or the version never existed), `Gone` (past retention), `CorruptState`.
+        """
+
+    async def compute(self, work: Callable[[], T], operations: int) -> T:
+        """What `work()` returns or raises; it runs here where `operations` (floating-point) are few, else in a thread.
+
+        Raises `Overloaded` when more work is waiting than the engine takes.
+        """
+
+    async def write(self, network: str, change: Callable[[Snapshot], Change], guard: Guard, operations: int) -> Applied:
+        """Make the next version: `change` of the current one, run as `compute` runs work, then committed and answered.
+
+        `change` writes to nothing that the snapshot holds. A cancelled caller leaves either no trace or a whole version.
+        """
+
+    async def rename(self, network: str, name: str | None, guard: Guard) -> NetworkRecord:
+        """Give a network another name; its version stays. Looks at `guard.if_match` only."""
+
+    async def delete(self, network: str, guard: Guard) -> None:
+        """Forget a network, its versions and its receipts. Looks at `guard.if_match` only."""
+
+    async def record(self, network: str) -> NetworkRecord:
+        """What a network is, with its current version. Raises `NotFound`."""
+
+    async def networks(self, limit: int, after: str | None = None) -> tuple[Sequence[NetworkRecord], str | None]:
+        """At most `limit` networks in order of creation from the cursor on, and the next cursor if there are more.
+
+        Raises `InvalidInput` (a pointer of `/after`) for a cursor that no list gave.
+        """
+
+    async def versions(self, network: str, limit: int, after: int | None = None) -> Sequence[VersionRecord]:
+        """At most `limit` versions of a network, newest first, older than `after`. Raises `NotFound`."""
+
+    async def usage(self) -> StoreUsage:
+        """How much the store holds, and how much room is left."""
+
+    async def ready(self) -> None:
+        """Return when a write that changes nothing is on disk. Raises `StorageFull`, `StorageUnavailable`."""
+
+    async def close(self) -> None:
+        """Finish what is running, then let go of the store."""
