@@ -71,7 +71,7 @@ class CreateNetwork(Body):
     layers: Items[LayerSpec] = Field(min_length=1, description="Layers 2, 3, ... L.")
     cost: Cost = Field(
         "quadratic",
-        description="`cross_entropy` needs a last layer of `softmax`, `binary_cross_entropy` of `sigmoid` or `softmax`.",
+        description="`cross_entropy` needs a last layer of `softmax`, `binary_cross_entropy` one of `sigmoid` or it.",
     )
     initializer: Initializer | None = Field(
         None, description="`scaled_gaussian` where neither this nor `parameters` is given."
@@ -121,7 +121,7 @@ class Network(Body):
     seed: Seed | None = Field(description="The one that was drawn where none was given.")
     dtype: Dtype
     parameter_count: Count
-    version: VersionNumber, shown
+    version: VersionNumber
     created_at: Timestamp
     updated_at: Timestamp
     backend: Literal["numpy", "cupy"]
