@@ -1,0 +1,43 @@
+"""Problems as responses, for every exception that leaves a route."""
+
+from __future__ import annotations
+
+import logging
+
+import orjson
+from core.errors import CoreError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.codecs.media import PROBLEM
+from service.codecs.pointers import excerpt
+from service.errors import ServiceError
+from service.problems.faces import face_of
+
+__all__ = ["install", "respond"]
+
+_log = logging.getLogger(__name__)
+
+
+def install(app: Starlette) -> None:
+    """Answer every failure of `app` with a problem: ours, Starlette's own (404, 405 with `Allow`), and any other."""
+    for kind in (ServiceError, CoreError, MemoryError, HTTPException):
+        app.add_exception_handler(kind, _answer)
+    # Starlette raises the exception again after this answer, so that the server logs the traceback.
+    app.add_exception_handler(Exception, _answer)
+
+
+def respond(error: Exception) -> Response:
+    """The response to a failure, whatever type was asked for."""
+    face = face_of(error)
+    return Response(orjson.dumps(face.document), face.kind.status, dict(face.headers), media_type=PROBLEM)
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    response = respond(error)
+    if response.status_code >= 500:
+        place = f"{request.method} {excerpt(request.url.path, 200)}"
+        _log.error("%s: %s: %s", place, type(error).__name__, excerpt(error, 500))
+    return response
