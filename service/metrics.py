@@ -1,0 +1,55 @@
+"""What is counted and measured, in a registry of its own: two applications in one process do not share a number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+
+__all__ = ["Metrics"]
+
+_SECONDS = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+
+
+class Metrics:
+    """The counters of one application; `/metrics` shows them in Prometheus's text format."""
+
+    media_type = "text/plain; version=0.0.4; charset=utf-8"
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        self._requests = Counter(
+            "gradwire_requests", "Requests answered.", ("method", "route", "status"), registry=self._registry
+        )
+        self._seconds = Histogram(
+            "gradwire_request_seconds",
+            "Seconds from a request's headers to the end of its answer.",
+            ("method", "route"),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one request; `route` is a template, never a path, so that clients cannot make up series."""
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(method, route).observe(seconds)
+
+    def gauge(self, name: str, about: str, value: Callable[[], float]) -> None:
+        """Show a number that is read when the metrics are."""
+        Gauge(name, about, registry=self._registry).set_function(value)
+
+    def counter(self, name: str, about: str) -> Counter:
+        """Give a new counter, for whoever does what it counts."""
+        return Counter(name, about, registry=self._registry)
+
+    def render(self) -> bytes:
+        """All metrics, as text."""
+        return generate_latest(self._registry)

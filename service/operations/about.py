@@ -1,0 +1,58 @@
+"""What the service says of itself: what it is made of, what it can do and how much, and whether it can work now."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any, Final
+
+import numpy as np
+
+import core
+from core.activations import ACTIVATIONS
+from core.costs import COSTS
+from core.initializers import INITIALIZERS
+from core.network import Architecture, Layer, Parameters
+from core.optimizers import OPTIMIZERS
+from service.operations.service import Service
+from service.settings import LIMITS
+
+__all__ = ["info", "require_ready"]
+
+_SMALLEST: Final = Architecture(1, (Layer(1, "identity"),), "quadratic", "float64")
+
+
+def info(service: Service) -> dict[str, Any]:
+    """The version, the backend, what can be named in a request, and every limit."""
+    backend = service.engine.backend
+    return {
+        "version": version("gradwire"),
+        "backend": backend.name,
+        "device": backend.device,
+        "blas": backend.blas,
+        "store": service.engine.description,
+        "dtypes": ["float32", "float64"],
+        "activations": list(ACTIVATIONS),
+        "costs": list(COSTS),
+        "initializers": list(INITIALIZERS),
+        "optimizers": list(OPTIMIZERS),
+        "media_types": ["application/json", "application/vnd.safetensors"],
+        "limits": {name: getattr(service.settings, name) for name in LIMITS},
+    }
+
+
+async def require_ready(service: Service) -> None:
+    """Compute 2 x 3 + 1 on the backend and write to the store; return if both worked.
+
+    Raises:
+        BackendUnavailable, StorageFull, StorageUnavailable.
+    """
+    backend = service.engine.backend
+
+    def work() -> float:
+        vector = backend.asarray(np.array([2.0, 1.0]), "float64")
+        trace = core.feedforward(backend.xp, Parameters(_SMALLEST, vector), backend.asarray(np.array([[3.0]]), "float64"))
+        return float(backend.to_host(trace.layers[-1].a)[0, 0])
+
+    if await service.engine.compute(work, 1) != 7.0:
+        raise core.errors.BackendUnavailable("The backend computes 2 x 3 + 1 wrongly.")
+    await service.engine.ready()

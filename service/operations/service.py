@@ -1,0 +1,20 @@
+"""What every operation works with: the engine, the settings and the counters of one application."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.engine.base import Engine
+from service.metrics import Metrics
+from service.settings import Settings
+
+__all__ = ["Service"]
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running service, without its HTTP."""
+
+    settings: Settings
+    engine: Engine
+    metrics: Metrics

@@ -1,0 +1,87 @@
+"""The conditions that a request's headers put on it: which version it may replace, and whether it was sent before."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import xxhash
+from starlette.requests import Request
+
+from service.engine.base import Guard
+from service.errors import MalformedBody
+
+__all__ = ["etag", "guard", "matches_none", "single_header"]
+
+_TAG: Final = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
+_TAGS: Final = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*(?:{_TAG})?)*[ \t]*")
+_VERSION: Final = re.compile(r'"(0|[1-9][0-9]{0,15})"')
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+def guard(request: Request, body: bytes = b"", media: str = "") -> Guard:
+    """The guard of a write, from `If-Match` and `Idempotency-Key`.
+
+    The fingerprint covers the method, path, query, media type and bytes of the body. `If-Match` is left out: a client
+    that retries may have learned the version that its own first attempt made, and the key is looked up before it.
+
+    Raises:
+        MalformedBody: a header that cannot be read, or a key that is there twice.
+    """
+    key = single_header(request, "idempotency-key")
+    if key is not None and not _KEY.fullmatch(key):
+        raise MalformedBody("The Idempotency-Key header is not 1 to 255 visible ASCII characters.")
+    tags = _tags(request, "if-match")
+    fingerprint = "" if key is None else _fingerprint(request, body, media)
+    if tags is None or tags == "*":
+        return Guard("*" if tags else None, key, fingerprint)
+    return Guard(frozenset(_versions(tags)), key, fingerprint)
+
+
+def matches_none(request: Request, version: int) -> bool:
+    """Whether `If-None-Match` lets the answer be sent: False means that the client has this version (304)."""
+    tags = _tags(request, "if-none-match")
+    if tags is None:
+        return True
+    return tags != "*" and version not in _versions(tags.replace("W/", ""))
+
+
+def etag(version: int) -> str:
+    """The strong entity tag of a version."""
+    return f'"{version}"'
+
+
+def single_header(request: Request, name: str) -> str | None:
+    """A header that may be there once.
+
+    Raises:
+        MalformedBody: it is there twice, so that which one counts is anybody's guess.
+    """
+    values = request.headers.getlist(name)
+    if len(values) > 1:
+        raise MalformedBody(f"The header {name} is there {len(values)} times.")
+    return values[0] if values else None
+
+
+def _tags(request: Request, name: str) -> str | None:
+    values = request.headers.getlist(name)
+    if not values:
+        return None
+    text = ",".join(values).strip()
+    if text != "*" and not _TAGS.fullmatch(text):
+        raise MalformedBody(f"The header {name} is neither * nor a list of entity tags in quotes.")
+    return text
+
+
+def _versions(tags: str) -> set[int]:
+    """The versions that strong tags name; a weak tag matches no write (RFC 9110, 13.1.1), another text no version."""
+    return {int(found[1]) for tag in re.findall(_TAG, tags) if (found := _VERSION.fullmatch(tag))}
+
+
+def _fingerprint(request: Request, body: bytes, media: str) -> str:
+    digest = xxhash.xxh3_128()
+    for part in (request.method, request.url.path, request.url.query, media):
+        data = part.encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(8, "little") + data)
+    digest.update(body)
+    return digest.hexdigest()

@@ -1,0 +1,102 @@
+"""One endpoint is one piece of data: what answers it, and all that the OpenAPI document says of it.
+
+Routes and the OpenAPI document are made from the same list, so that neither can name what the other lacks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from service.codecs.media import JSON, SAFETENSORS
+
+__all__ = ["Answer", "Endpoint", "Parameter", "routes"]
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A query parameter or header, as OpenAPI describes it."""
+
+    name: str
+    where: str
+    description: str
+    schema: Mapping[str, Any]
+    example: Any = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a successful call answers."""
+
+    status: int
+    description: str
+    model: type[BaseModel] | None = None
+    headers: Sequence[str] = ()
+    media: Sequence[str] = (JSON, SAFETENSORS)
+    """The media types of the body; for an answer without a model, empty where there is no body."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A method on a path: its handler and its description."""
+
+    method: str
+    path: str
+    handler: Handler
+    operation: str
+    tag: str
+    summary: str
+    answer: Answer
+    description: str = ""
+    request: type[BaseModel] | None = None
+    parameters: Sequence[Parameter] = ()
+    problems: Sequence[str] = ()
+    """The slugs of all that can go wrong; `internal` and `method-not-allowed` go without saying."""
+    not_modified: bool = False
+    """Whether `If-None-Match` is answered with 304."""
+    examples: Mapping[str, Any] = field(default_factory=dict)
+    """Request bodies by name, each of which works on the network of the `createNetwork` example."""
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    """Answers by name; one that has the name of a request's example is what that example is answered."""
+    listed: bool = True
+    """Whether the OpenAPI document names it; the page that shows the document does not describe itself."""
+
+
+class _Resource:
+    """All methods of one path: an unknown one is refused with 405 and `Allow`, and OPTIONS says what there is."""
+
+    def __init__(self, handlers: Mapping[str, Handler]) -> None:
+        self._handlers = dict(handlers)
+        if "GET" in handlers:
+            self._handlers["HEAD"] = handlers["GET"]
+        self._allow = ", ".join(sorted({*self._handlers, "OPTIONS"}))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._answer(Request(scope, receive, send))
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        handler = self._handlers.get(request.method)
+        if handler is not None:
+            return await handler(request)
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers={"allow": self._allow})
+        raise HTTPException(405, headers={"allow": self._allow})
+
+
+def routes(endpoints: Iterable[Endpoint]) -> list[Route]:
+    """One route a path, in the order in which the paths are first named."""
+    by_path: dict[str, dict[str, Handler]] = {}
+    for endpoint in endpoints:
+        by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint.handler
+    return [Route(path, _Resource(handlers)) for path, handlers in by_path.items()]

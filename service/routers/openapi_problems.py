@@ -1,0 +1,68 @@
+"""The problems in the OpenAPI document: a schema a kind, and for each status the kinds that an operation may answer."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any, Final
+
+from service.codecs.media import PROBLEM
+from service.problems import PROBLEMS, ProblemType
+from service.schemas.service import Problem
+
+__all__ = ["responses", "schemas"]
+
+_STRING: Final = {"type": "string"}
+_WHOLE: Final = {"type": "integer", "minimum": 0}
+_MEMBERS: Final[dict[str, dict[str, Any]]] = {
+    "too-large": {"figures": {"type": "object", "additionalProperties": _WHOLE}},
+    "stale-precondition": {"current": {**_WHOLE, "description": "The version that stands."}},
+    "non-finite": {"layer": {"type": "integer", "minimum": 2, "description": "Where it happened."}},
+    "unsupported-media-type": {"supported": {"type": "array", "items": _STRING}},
+    "not-acceptable": {"available": {"type": "array", "items": _STRING}},
+}
+_HEADERS: Final = {
+    405: ("Allow", "The methods that this path takes.", _STRING),
+    409: ("Retry-After", "Seconds to wait.", _WHOLE),
+    412: ("ETag", "The version that stands, in quotes.", _STRING),
+    503: ("Retry-After", "Seconds to wait.", _WHOLE),
+}
+
+
+def schemas(slugs: Collection[str]) -> dict[str, Any]:
+    """The schema of a problem, and one more for each kind of it that is named."""
+    general = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    fault = general.pop("$defs")["ProblemFault"]
+    kinds = {_name(slug): _kind(kind) for slug, kind in PROBLEMS.items() if slug in slugs}
+    return {"Problem": general, "ProblemFault": fault, **kinds}
+
+
+def responses(slugs: Iterable[str]) -> dict[str, Any]:
+    """The responses of an operation that may fail in these ways, by status."""
+    by_status: dict[int, list[ProblemType]] = {}
+    for kind in (PROBLEMS[slug] for slug in PROBLEMS if slug in set(slugs)):
+        by_status.setdefault(kind.status, []).append(kind)
+    return {str(status): _response(status, kinds) for status, kinds in by_status.items()}
+
+
+def _response(status: int, kinds: list[ProblemType]) -> dict[str, Any]:
+    references = [{"$ref": f"#/components/schemas/{_name(kind.slug)}"} for kind in kinds]
+    schema: dict[str, Any] = references[0] if len(kinds) == 1 else {"oneOf": references}
+    described: dict[str, Any] = {"description": ". Or: ".join(kind.title for kind in kinds) + "."}
+    if status in _HEADERS:
+        name, about, header = _HEADERS[status]
+        described["headers"] = {name: {"description": about, "schema": header}}
+    return {**described, "content": {PROBLEM: {"schema": schema}}}
+
+
+def _kind(kind: ProblemType) -> dict[str, Any]:
+    told = {"type": {"const": kind.type}, "title": {"const": kind.title}, "status": {"const": kind.status}}
+    members = {**told, **_MEMBERS.get(kind.slug, {})}
+    return {
+        "title": kind.title,
+        "description": f"See `{kind.type}`.",
+        "allOf": [{"$ref": "#/components/schemas/Problem"}, {"type": "object", "properties": members}],
+    }
+
+
+def _name(slug: str) -> str:
+    return "".join(part.capitalize() for part in slug.split("-")) + "Problem"

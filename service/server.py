@@ -1,0 +1,132 @@
+"""One process that serves: a bound socket, uvicorn on uvloop, and signals that finish what is running and leave with 0.
+
+uvicorn by itself raises a caught SIGTERM again (status -15), and goes on waiting after a second one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from types import FrameType
+from typing import Final
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from service.app import create_app
+from service.settings import Settings
+
+__all__ = ["StartError", "serve"]
+
+_BACKLOG: Final = 2048
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+class StartError(Exception):
+    """The service could not start; the message is one line for whoever started it."""
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; everything that was running is answered when this returns.
+
+    Raises:
+        StartError: the address is taken, or the store or the backend cannot be opened.
+    """
+    _log_to_stderr(settings)
+    app = create_app(settings)
+    with _bound(settings.host, settings.port) as listener:
+        config = uvicorn.Config(
+            app,
+            loop="uvloop",
+            http=_Protocol,
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=settings.access_log,
+            server_header=False,
+            backlog=_BACKLOG,
+            timeout_graceful_shutdown=settings.shutdown_seconds,  # type: ignore[arg-type]  # asyncio takes fractions
+        )
+        server = _Server(config, f"http://{_address(listener)}")
+        try:
+            server.run(sockets=[listener])
+        except SystemExit as stopped:  # uvicorn's way to say that the lifespan did not start
+            raise StartError(getattr(app.state, "cannot_start", None) or "the service could not start") from stopped
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, with one line when it listens and our reading of the signals."""
+
+    def __init__(self, config: uvicorn.Config, url: str) -> None:
+        super().__init__(config)
+        self._url = url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        about = self.lifespan.state["about"]
+        sys.stderr.write(f"gradwire: listening on {self._url}, {about}\n")
+        sys.stderr.flush()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]  # the base annotates its generator
+        before = {number: signal.signal(number, self.handle_exit) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  the signature of a handler
+        if self.should_exit:
+            # What was answered is on disk, and the rest may be lost: nothing is left that would need an orderly end.
+            os._exit(128 + sig)
+        self.should_exit = True
+
+
+class _Protocol(HttpToolsProtocol):
+    """HTTP/1.1 whose refusal of bytes that are no HTTP is a problem document, as every other refusal is."""
+
+    def send_400_response(self, msg: str) -> None:
+        problem = {
+            "type": "/problems/malformed-body",
+            "title": "Malformed request",
+            "status": 400,
+            "detail": msg,
+            "errors": [],
+            "error": msg,
+        }
+        body = json.dumps(problem).encode()
+        head = b"content-type: application/problem+json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+        self.transport.write(STATUS_LINE[400] + head + body)
+        self.transport.close()
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)  # now, so that a second server on the port fails here and not after it opened a store
+    except OSError as error:
+        raise StartError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    return listener
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _log_to_stderr(settings: Settings) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    # A start that fails says so in one line, and uvicorn would log its traceback before.
+    logging.getLogger("uvicorn.error").addFilter(lambda record: "Traceback" not in record.getMessage())
+    logging.getLogger("uvicorn.access").disabled = not settings.access_log

@@ -1,0 +1,60 @@
+"""Every setting of the service, in one frozen object that is read once: a field is a flag is an environment variable.
+
+`max_body_bytes` is `--max-body-bytes` is `GRADWIRE_MAX_BODY_BYTES`; a flag wins over the environment, and that over the
+default. docs/settings.md has a line for each, and a test fails where one is missing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+__all__ = ["LIMITS", "Settings"]
+
+LIMITS = (
+    "max_body_bytes",
+    "max_layers",
+    "max_units",
+    "max_parameters",
+    "max_batch_rows",
+    "max_estimated_bytes",
+    "max_estimated_operations",
+)
+"""The settings that bound what one request may ask for; `GET /v1/info` shows them."""
+
+
+class Settings(BaseSettings):
+    """How one process of the service runs."""
+
+    model_config = SettingsConfigDict(env_prefix="GRADWIRE_", frozen=True, extra="forbid", env_ignore_empty=True)
+
+    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    data: Path = Field(Path("gradwire-data"), description="Folder of the store; made if it is missing.")
+    backend: Literal["auto", "numpy", "cupy"] = Field(
+        "auto", description="What computes: auto takes CuPy where a CUDA device answers, and NumPy elsewhere."
+    )
+    shutdown_seconds: float = Field(
+        60.0, gt=0, le=86400, description="How long requests that are running may go on after SIGTERM."
+    )
+    access_log: bool = Field(False, description="Write a line for each request to standard error.")
+    require_if_match: bool = Field(False, description="Refuse writes to a network without If-Match (428).")
+
+    max_body_bytes: int = Field(128 * 2**20, ge=1, description="Bytes in the body of a request.")
+    max_layers: int = Field(1000, ge=1, description="Layers with weights in a network.")
+    max_units: int = Field(1_000_000, ge=1, description="Units in a layer, and inputs of a network.")
+    max_parameters: int = Field(100_000_000, ge=1, description="Parameters of a network.")
+    max_batch_rows: int = Field(1_000_000, ge=1, description="Examples in one request.")
+    max_estimated_bytes: int = Field(4 * 2**30, ge=1, description="Estimated working memory of one request, in bytes.")
+    max_estimated_operations: int = Field(
+        20 * 10**12, ge=1, description="Estimated floating-point operations of one request."
+    )
+
+    max_live_bytes: int = Field(2**30, ge=0, description="Bytes of networks kept in memory; the least recently used leave.")
+    keep_versions: int = Field(100, ge=2, description="Newest versions of a network whose parameters can be read.")
+    keep_bytes: int = Field(
+        16 * 2**20, ge=0, description="Bytes of one network's older versions; the current and the previous are always kept."
+    )
