@@ -1,8 +1,8 @@
 """What the service asks of an engine, and the data that crosses that seam.
 
-An engine gives out committed versions only, whole and immutable; a write is answered when it is on disk, exactly once for
-each idempotency key, and writes to one network happen one after another in order of arrival. An engine is finished when
-it passes `tests/contracts/engine.py`.
+An engine gives out committed versions only, whole and immutable; a write is answered when it is on disk, exactly once
+for each idempotency key, and writes to one network happen one after another in order of arrival. An engine is finished
+when it passes `tests/contracts/engine.py`.
 """
 
 from __future__ import annotations
@@ -82,8 +82,9 @@ class Engine(Protocol):
 
     Everything that names a network raises `NotFound` where there is none, and what reads its numbers may raise
     `CorruptState`. Writes raise, in this order: `IdempotencyMismatch` (the key was used for another request),
-    `StillRunning` (the first request with this key has no answer yet), `PreconditionRequired`, `StalePrecondition`, whatever the change
-    itself raises (untouched), then `StorageFull` and `StorageUnavailable`. Whatever they raise, nothing was changed.
+    `StillRunning` (the first request with this key has no answer yet), `PreconditionRequired`, `StalePrecondition`,
+    whatever the change itself raises (untouched), then `StorageFull` and `StorageUnavailable`. Whatever they raise,
+    nothing was changed.
     """
 
     @property
@@ -99,8 +100,8 @@ class Engine(Protocol):
     ) -> Applied:
         """Keep a new network whose `version` is 0, and answer `body` with status 201.
 
-        The key's scope is all creations; a retry gets the first network's answer, whatever `record` is. `if_match` is not
-        looked at: there is no version to match yet.
+        The key's scope is all creations; a retry gets the first network's answer, whatever `record` is. `if_match` is
+        not looked at: there is no version to match yet.
         """
 
     async def snapshot(self, network: str) -> Snapshot:
@@ -121,7 +122,8 @@ class Engine(Protocol):
     async def write(self, network: str, change: Callable[[Snapshot], Change], guard: Guard, operations: int) -> Applied:
         """Make the next version: `change` of the current one, run as `compute` runs work, then committed and answered.
 
-        `change` writes to nothing that the snapshot holds. A cancelled caller leaves either no trace or a whole version.
+        `change` writes to nothing that the snapshot holds. A caller that is cancelled leaves no trace or a whole
+        version.
         """
 
     async def rename(self, network: str, name: str | None, guard: Guard) -> NetworkRecord:

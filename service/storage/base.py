@@ -10,13 +10,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import numpy.typing as npt
 
-__all__ = ["NetworkRecord", "NetworkState", "Receipt", "Store", "StoreUsage", "VersionRecord"]
+__all__ = ["NetworkRecord", "NetworkState", "Receipt", "Store", "StoreUsage", "VersionRecord", "timestamp"]
 
 HostArray = npt.NDArray[Any]
+
+
+def timestamp() -> str:
+    """Now, as every record here says it: UTC, ISO 8601 with microseconds and `Z`."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,10 @@ class NetworkRecord:
 
 @dataclass(frozen=True)
 class NetworkState:
-    """The numbers of one version: the flat parameters and what the optimizer remembers."""
+    """The numbers of one version: the flat parameters and what the optimizer remembers.
+
+    Whoever hands it to a store writes to its arrays no more; what a store hands out is read-only.
+    """
 
     parameters: HostArray
     """(P,), in the network's dtype and in flat order: w^2 row by row, b^2, w^3, b^3, ..."""
@@ -93,7 +102,8 @@ class Store(Protocol):
     Writes return at once with a future. It resolves when the write is on disk, and otherwise raises: `NotFound` (the
     network went), `StalePrecondition` (the expected version is not the current one), `StorageFull`,
     `StorageUnavailable`. A write with a receipt whose (scope, key) is taken raises `IdempotencyMismatch` and changes
-    nothing. Reads raise `NotFound`, `Gone` and `CorruptState`.
+    nothing. Writes to one network are submitted one after the other: while one is under way, the next has no version to
+    name. Reads raise `NotFound`, `Gone` and `CorruptState`. Everything may be called from any thread.
     """
 
     @property
@@ -114,13 +124,19 @@ class Store(Protocol):
         """Give a network another name; with `expected`, only if that is the current version."""
 
     def delete_network(self, network: str, expected: int | None = None) -> Future[None]:
-        """Forget a network with its versions and receipts; with `expected`, only if that is the current version."""
+        """Forget a network with its versions and the receipts in its scope; with `expected`, only if that is current.
+
+        The receipt of its creation stays: a late retry of it must not make the network again.
+        """
 
     def network(self, network: str) -> NetworkRecord:
         """The record of a network with its current version."""
 
     def networks(self, limit: int, after: str | None = None) -> tuple[Sequence[NetworkRecord], str | None]:
-        """At most `limit` networks in order of creation, from the cursor `after` on, and the next cursor if there are more."""
+        """At most `limit` networks in order of creation, from `after` on, and the next cursor if there are more.
+
+        A cursor that no list gave raises `InvalidInput`.
+        """
 
     def state(self, network: str, version: int | None = None) -> NetworkState:
         """The numbers of a version (the current one by default), checked against their digest."""
@@ -139,5 +155,3 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Finish the queued writes and let go of the files."""
-
-

@@ -1,0 +1,92 @@
+"""The tables of the embedded store, and the way from each released form of them to the newest.
+
+`PRAGMA user_version` counts the migrations that a database has been through; one from the future is refused. What a
+write touches each time (heads) is apart from what is written once (networks), and the bytes (contents) are apart from
+what is looked through for retention (snapshots), so that a step rewrites few pages.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import apsw
+
+from service.errors import StorageUnavailable
+
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "migrate"]
+
+APPLICATION_ID: Final = 0x47725764  # "GrWd"
+
+MIGRATIONS: Final[tuple[str, ...]] = (
+    """
+    CREATE TABLE networks (
+        ordinal     INTEGER PRIMARY KEY AUTOINCREMENT,   -- order of creation, never used twice
+        id          TEXT NOT NULL UNIQUE,
+        name        TEXT,
+        spec        TEXT NOT NULL,                       -- JSON
+        created_at  TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE heads (
+        network     INTEGER PRIMARY KEY REFERENCES networks (ordinal),
+        version     INTEGER NOT NULL,                    -- the current one
+        updated_at  TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE versions (                              -- all that ever were
+        network     INTEGER NOT NULL REFERENCES networks (ordinal),
+        version     INTEGER NOT NULL,
+        made_by     TEXT NOT NULL,
+        created_at  TEXT NOT NULL,
+        summary     TEXT NOT NULL,                       -- JSON
+        PRIMARY KEY (network, version)                   -- one winner for a version
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE contents (
+        id          INTEGER PRIMARY KEY,
+        bytes       BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE snapshots (                             -- versions whose numbers can be read
+        network     INTEGER NOT NULL,
+        version     INTEGER NOT NULL,
+        nbytes      INTEGER NOT NULL,
+        digest      BLOB NOT NULL CHECK (length(digest) = 16),
+        content     INTEGER REFERENCES contents (id),    -- the bytes here,
+        slot        INTEGER,                             -- or in this slot file
+        PRIMARY KEY (network, version),
+        FOREIGN KEY (network, version) REFERENCES versions (network, version),
+        CHECK ((content IS NULL) <> (slot IS NULL))
+    ) STRICT, WITHOUT ROWID;
+    CREATE UNIQUE INDEX one_snapshot_a_slot ON snapshots (slot) WHERE slot IS NOT NULL;
+    CREATE TABLE receipts (
+        scope       TEXT NOT NULL,                       -- a network's id, or 'networks'
+        key         TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
+        status      INTEGER NOT NULL,
+        version     INTEGER NOT NULL,
+        body        TEXT NOT NULL,                       -- JSON
+        created_at  TEXT NOT NULL,
+        PRIMARY KEY (scope, key)                         -- a key is applied once
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE probes (id INTEGER PRIMARY KEY CHECK (id = 1), count INTEGER NOT NULL) STRICT;
+    INSERT INTO probes VALUES (1, 0);
+    """,
+)
+
+
+def migrate(connection: apsw.Connection) -> None:
+    """Bring an empty or older database to the newest form, one transaction for each step.
+
+    Raises:
+        StorageUnavailable: it is another program's, or was written by a newer release.
+    """
+    version = int(connection.pragma("user_version"))
+    owner = int(connection.pragma("application_id"))
+    empty = version == 0 and owner == 0 and not connection.execute("SELECT count(*) FROM sqlite_schema").get
+    if not empty and owner != APPLICATION_ID:
+        raise StorageUnavailable(f"{connection.filename} is not a store of this service")
+    if version > len(MIGRATIONS):
+        raise StorageUnavailable(
+            f"{connection.filename} was written by a newer release (form {version}, known here up to {len(MIGRATIONS)})"
+        )
+    for number, script in enumerate(MIGRATIONS[version:], version + 1):
+        with connection:
+            connection.execute(script)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number}")

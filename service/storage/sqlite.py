@@ -1,0 +1,227 @@
+"""The embedded store: one folder, one process, SQLite for rows and slot files for large states.
+
+    DIR/gradwire.db (-wal, -shm)   rows, and states up to `inline_bytes`
+    DIR/slots/00000001.slot ...    larger states
+    DIR/lock                       the process that owns it all
+
+What a future says is on disk is on disk; what a read returns has passed its digest.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import apsw
+
+from service.errors import StorageUnavailable
+from service.storage import rows, transactions
+from service.storage.base import NetworkRecord, NetworkState, Receipt, StoreUsage, VersionRecord
+from service.storage.connections import Readers, open_writer
+from service.storage.encoding import decode, encode
+from service.storage.faults import Fatal, Stop, leave, meaning
+from service.storage.lock import Lock
+from service.storage.schema import migrate
+from service.storage.slots import Slots, sync_folder
+from service.storage.transactions import Change, Kept, Retention
+from service.storage.writer import Write, Writer
+
+__all__ = ["SqliteStore"]
+
+T = TypeVar("T")
+
+
+class SqliteStore:
+    """`service.storage.base.Store` in one folder.
+
+    Args:
+        folder: made if it is missing.
+        inline_bytes: states up to this many bytes go into the row, larger ones into slot files.
+        spare_bytes: free slot files kept for the next write, together.
+        keep_versions: the newest versions of a network that stay readable while they fit in `keep_bytes`; the
+            current and the previous one always do.
+        fatal: called with the reason when the device failed; does not return, unless in a test.
+
+    Raises:
+        StorageUnavailable: the folder belongs to a running process, to another program or to a newer release, or
+            cannot be used.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        inline_bytes: int = 4 * 2**20,
+        spare_bytes: int = 64 * 2**20,
+        keep_versions: int = 100,
+        keep_bytes: int = 16 * 2**20,
+        fatal: Fatal = leave,
+    ) -> None:
+        self._folder = folder
+        self._inline_bytes = inline_bytes
+        self._retention = Retention(keep_versions, keep_bytes)
+        self._stop = Stop(fatal)
+        self._closed = False
+        with _opening(folder):
+            (folder / "slots").mkdir(parents=True, exist_ok=True)
+            self._lock = Lock(folder / "lock")
+            try:
+                self._open(folder, spare_bytes)
+            except BaseException:
+                self._lock.release()
+                raise
+
+    def _open(self, folder: Path, spare_bytes: int) -> None:
+        self._connection = open_writer(folder / "gradwire.db")
+        try:
+            migrate(self._connection)
+            self._slots = Slots(folder / "slots", rows.committed_slots(self._connection), spare_bytes)
+            sync_folder(folder)
+            sync_folder(folder.parent)
+        except BaseException:
+            self._connection.close()
+            raise
+        self._readers = Readers(folder / "gradwire.db")
+        self._slot_writers = ThreadPoolExecutor(2, "gradwire-slots")
+        self._writer = Writer(self._connection, self._slots, self._stop)
+
+    @property
+    def description(self) -> str:
+        """Kind and place."""
+        return f"embedded store in {self._folder}"
+
+    def create_network(
+        self, record: NetworkRecord, state: NetworkState, made: VersionRecord, receipt: Receipt | None = None
+    ) -> Future[None]:
+        """Keep a new network, its first version and its receipt."""
+
+        def change(kept: Callable[[], Kept]) -> Change:
+            return transactions.create_network(record, kept, made, receipt)
+
+        return self._keep(change, state, record.id, made.version)
+
+    def commit_version(
+        self, network: str, expected: int, state: NetworkState, made: VersionRecord, receipt: Receipt | None = None
+    ) -> Future[None]:
+        """Make `made.version` the current version of `network`, whose current version is `expected`."""
+        if made.version != expected + 1:
+            raise ValueError(f"version {made.version} cannot follow version {expected}")
+
+        def change(kept: Callable[[], Kept]) -> Change:
+            return transactions.commit_version(network, expected, kept, made, receipt, retention=self._retention)
+
+        return self._keep(change, state, network, made.version)
+
+    def rename_network(self, network: str, name: str | None, at: str, expected: int | None = None) -> Future[None]:
+        """Give a network another name."""
+        return self._writer.submit(Write(transactions.rename_network(network, name, at, expected)))
+
+    def delete_network(self, network: str, expected: int | None = None) -> Future[None]:
+        """Forget a network with its versions, its receipts and its slots."""
+        return self._writer.submit(Write(transactions.delete_network(network, expected)))
+
+    def probe(self) -> Future[None]:
+        """Commit a change to nothing."""
+        return self._writer.submit(Write(transactions.probe))
+
+    def network(self, network: str) -> NetworkRecord:
+        """The record of a network."""
+        return self._read(lambda connection: rows.network(connection, network))
+
+    def networks(self, limit: int, after: str | None = None) -> tuple[Sequence[NetworkRecord], str | None]:
+        """A page of networks in order of creation, and the next cursor."""
+        return self._read(lambda connection: rows.networks(connection, limit, after))
+
+    def state(self, network: str, version: int | None = None) -> NetworkState:
+        """The numbers of a version, checked against their digest."""
+        while True:
+            place = self._read(lambda connection: rows.place(connection, network, version))
+            if place.slot is None:
+                data: bytes | memoryview | None = place.content or b""
+            else:
+                data = self._slots.read(place.slot, (network, place.version), place.nbytes)
+            if data is not None:
+                return decode(data, place.digest, network, place.version)
+            # Between the row and the slot a write gave the slot up: the next look finds a newer version, or `Gone`.
+
+    def versions(self, network: str, limit: int, after: int | None = None) -> Sequence[VersionRecord]:
+        """A page of versions, newest first."""
+        return self._read(lambda connection: rows.versions(connection, network, limit, after))
+
+    def receipt(self, scope: str, key: str) -> Receipt | None:
+        """The receipt of a key."""
+        return self._read(lambda connection: rows.receipt(connection, scope, key))
+
+    def usage(self) -> StoreUsage:
+        """How much is held, and how much room is left."""
+        count = self._read(lambda connection: connection.execute("SELECT count(*) FROM networks").get)
+        room = os.statvfs(self._folder)
+        used = sum(path.stat().st_size for path in self._folder.rglob("*") if path.is_file())
+        return StoreUsage(int(count), used, room.f_bavail * room.f_frsize)
+
+    def close(self) -> None:
+        """Finish the queued writes and let go of the files; a second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        self._slot_writers.shutdown()
+        self._writer.close()
+        self._readers.close()
+        self._connection.close()
+        self._lock.release()
+
+    def _keep(
+        self, change: Callable[[Callable[[], Kept]], Change], state: NetworkState, network: str, version: int
+    ) -> Future[None]:
+        if state.nbytes <= self._inline_bytes:
+            return self._writer.submit(Write(change(lambda: Kept(encode(state, network, version)))))
+        future: Future[None] = Future()
+        try:
+            self._slot_writers.submit(self._keep_in_slot, change, state, (network, version), future)
+        except RuntimeError:
+            future.set_exception(StorageUnavailable("the store is closed"))
+        return future
+
+    def _keep_in_slot(
+        self,
+        change: Callable[[Callable[[], Kept]], Change],
+        state: NetworkState,
+        owner: tuple[str, int],
+        future: Future[None],
+    ) -> None:
+        """Bytes first, then the row: a crash between the two leaves a free slot."""
+        try:
+            self._stop.check()
+            encoded = encode(state, *owner)
+            kept = Kept(encoded, self._slots.write(encoded, owner))
+        except Exception as error:  # noqa: BLE001  whatever it is, the future must say it
+            outcome: Exception | None = meaning(error) if isinstance(error, OSError) else error
+            failure = outcome or self._stop(f"{error} while writing a slot")
+            if future.set_running_or_notify_cancel():
+                future.set_exception(failure)
+        else:
+            self._writer.submit(Write(change(lambda: kept), kept.slot, future))
+
+    def _read(self, read: Callable[[apsw.Connection], T]) -> T:
+        with self._readers() as connection:
+            try:
+                return read(connection)
+            except apsw.Error as error:
+                raise _unreadable(error, connection) from error
+
+
+def _unreadable(error: apsw.Error, connection: apsw.Connection) -> Exception:
+    found = meaning(error, connection)
+    return found or StorageUnavailable(f"the database cannot be read: {error} (errno {connection.system_errno})")
+
+
+@contextmanager
+def _opening(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, apsw.Error) as error:
+        raise StorageUnavailable(f"the store in {folder} cannot be opened: {error}") from error

@@ -1,0 +1,206 @@
+"""What each write does inside the writer's transaction: first all that may refuse it, then the changes.
+
+A refusal (`ServiceError`) therefore leaves the transaction as it was, and the writes of many networks can share one.
+Each returns the slots that no row holds any more once the transaction is committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import apsw
+import orjson
+
+from service.errors import IdempotencyMismatch, NotFound, StalePrecondition
+from service.storage.base import NetworkRecord, Receipt, VersionRecord
+from service.storage.encoding import Encoded
+
+__all__ = [
+    "Change",
+    "Kept",
+    "Retention",
+    "commit_version",
+    "create_network",
+    "delete_network",
+    "probe",
+    "rename_network",
+]
+
+Change = Callable[[apsw.Connection], Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One version's encoded numbers and the slot that they are in already; without a slot they go into the row."""
+
+    encoded: Encoded
+    slot: int | None = None
+
+
+@dataclass(frozen=True)
+class Retention:
+    """Which versions' numbers stay readable: the newest `versions` while they fit in `nbytes`, and always two."""
+
+    versions: int
+    nbytes: int
+
+
+def create_network(
+    record: NetworkRecord, kept: Callable[[], Kept], made: VersionRecord, receipt: Receipt | None
+) -> Change:
+    """A new network with its first version and its receipt."""
+
+    def change(connection: apsw.Connection) -> Sequence[int]:
+        _refuse_used_key(connection, receipt)
+        connection.execute(
+            "INSERT INTO networks (id, name, spec, created_at) VALUES (?, ?, ?, ?)",
+            (record.id, record.name, _json(record.spec), record.created_at),
+        )
+        ordinal = connection.last_insert_rowid()
+        connection.execute("INSERT INTO heads VALUES (?, ?, ?)", (ordinal, record.version, record.updated_at))
+        _insert_version(connection, ordinal, kept(), made)
+        _insert_receipt(connection, receipt, made)
+        return ()
+
+    return change
+
+
+def commit_version(
+    network: str,
+    expected: int,
+    kept: Callable[[], Kept],
+    made: VersionRecord,
+    receipt: Receipt | None,
+    *,
+    retention: Retention,
+) -> Change:
+    """The next version of a network; the oldest ones beyond retention go."""
+
+    def change(connection: apsw.Connection) -> Sequence[int]:
+        ordinal = _head(connection, network, expected)
+        _refuse_used_key(connection, receipt)
+        connection.execute(
+            "UPDATE heads SET version = ?, updated_at = ? WHERE network = ?", (made.version, made.created_at, ordinal)
+        )
+        _insert_version(connection, ordinal, kept(), made)
+        _insert_receipt(connection, receipt, made)
+        return _retire(connection, ordinal, retention)
+
+    return change
+
+
+def rename_network(network: str, name: str | None, at: str, expected: int | None) -> Change:
+    """Another name; the version stays."""
+
+    def change(connection: apsw.Connection) -> Sequence[int]:
+        ordinal = _head(connection, network, expected)
+        connection.execute("UPDATE networks SET name = ? WHERE ordinal = ?", (name, ordinal))
+        connection.execute("UPDATE heads SET updated_at = ? WHERE network = ?", (at, ordinal))
+        return ()
+
+    return change
+
+
+def delete_network(network: str, expected: int | None) -> Change:
+    """Everything of a network but the receipt of its creation."""
+
+    def change(connection: apsw.Connection) -> Sequence[int]:
+        ordinal = _head(connection, network, expected)
+        slots = [
+            slot
+            for (slot,) in connection.execute(
+                "SELECT slot FROM snapshots WHERE network = ? AND slot IS NOT NULL", (ordinal,)
+            )
+        ]
+        connection.execute(
+            "DELETE FROM contents WHERE id IN (SELECT content FROM snapshots WHERE network = ?)", (ordinal,)
+        )
+        for table in ("snapshots", "versions", "heads"):
+            connection.execute(f"DELETE FROM {table} WHERE network = ?", (ordinal,))  # noqa: S608  names from above
+        connection.execute("DELETE FROM networks WHERE ordinal = ?", (ordinal,))
+        connection.execute("DELETE FROM receipts WHERE scope = ?", (network,))
+        return slots
+
+    return change
+
+
+def probe(connection: apsw.Connection) -> Sequence[int]:
+    """A change to nothing that anybody reads, so that a commit has something to put on disk."""
+    connection.execute("UPDATE probes SET count = count + 1")
+    return ()
+
+
+def _head(connection: apsw.Connection, network: str, expected: int | None) -> int:
+    row = connection.execute(
+        "SELECT ordinal, version FROM networks JOIN heads ON network = ordinal WHERE id = ?", (network,)
+    ).fetchone()
+    if row is None:
+        raise NotFound(f"there is no network {network}")
+    ordinal, version = row
+    if expected not in {None, version}:
+        raise StalePrecondition(f"the current version of network {network} is {version}, not {expected}", version)
+    return int(ordinal)
+
+
+def _refuse_used_key(connection: apsw.Connection, receipt: Receipt | None) -> None:
+    if receipt is None:
+        return
+    used = connection.execute("SELECT 1 FROM receipts WHERE scope = ? AND key = ?", (receipt.scope, receipt.key)).get
+    if used is not None:
+        raise IdempotencyMismatch("this idempotency key has been used")
+
+
+def _insert_version(connection: apsw.Connection, ordinal: int, kept: Kept, made: VersionRecord) -> None:
+    connection.execute(
+        "INSERT INTO versions VALUES (?, ?, ?, ?, ?)",
+        (ordinal, made.version, made.made_by, made.created_at, _json(made.summary)),
+    )
+    content = None
+    if kept.slot is None:
+        connection.execute("INSERT INTO contents (bytes) VALUES (?)", (kept.encoded.joined(),))
+        content = connection.last_insert_rowid()
+    connection.execute(
+        "INSERT INTO snapshots VALUES (?, ?, ?, ?, ?, ?)",
+        (ordinal, made.version, kept.encoded.nbytes, kept.encoded.digest, content, kept.slot),
+    )
+
+
+def _insert_receipt(connection: apsw.Connection, receipt: Receipt | None, made: VersionRecord) -> None:
+    if receipt is None:
+        return
+    connection.execute(
+        "INSERT INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            receipt.scope,
+            receipt.key,
+            receipt.fingerprint,
+            receipt.status,
+            receipt.version,
+            _json(receipt.body),
+            made.created_at,
+        ),
+    )
+
+
+def _retire(connection: apsw.Connection, ordinal: int, retention: Retention) -> Sequence[int]:
+    slots: list[int] = []
+    total = 0
+    rows: list[Any] = connection.execute(
+        "SELECT version, nbytes, content, slot FROM snapshots WHERE network = ? ORDER BY version DESC", (ordinal,)
+    ).fetchall()
+    for place, (version, nbytes, content, slot) in enumerate(rows):
+        total += nbytes
+        if place < 2 or (place < retention.versions and total <= retention.nbytes):
+            continue
+        connection.execute("DELETE FROM snapshots WHERE network = ? AND version = ?", (ordinal, version))
+        if slot is None:
+            connection.execute("DELETE FROM contents WHERE id = ?", (content,))
+        else:
+            slots.append(slot)
+    return slots
+
+
+def _json(document: Mapping[str, Any]) -> str:
+    return orjson.dumps(dict(document)).decode()
