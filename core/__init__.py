@@ -1,0 +1,70 @@
+"""Gradwire's mathematics: fully connected networks, their derivatives and their training, on NumPy or CuPy.
+
+One way in for each thing:
+
+    select(name)                                       -> Backend: the array module `xp` that everything takes
+    Architecture(inputs, layers, cost, dtype)          what a network is
+    initialize(architecture, initializer, seed)        -> the flat vector of a start, on the host
+    Parameters(architecture, vector)                   the numbers, and each layer's view of them
+    feedforward(xp, parameters, x)                     -> Trace: every z and a;  predict: the outputs alone
+    backprop(xp, parameters, x, y)                     -> Backprop: cost, trace, errors, mean gradient
+    per_example_gradients(xp, found)                   -> dC_x/dw, dC_x/db of every example
+    input_gradient(xp, parameters, found)              -> dC_x/dx
+    make_options(kind, values)                         -> Options of an optimizer
+    sgd_step(xp, parameters, state, x, y, options)     -> Step: the next parameters and state
+
+It knows no web, no disk and no clock, and needs numpy and scipy alone.
+"""
+
+from __future__ import annotations
+
+from core.activations import ACTIVATIONS
+from core.backend import Backend, select
+from core.backprop import Backprop, backprop, input_gradient, per_example_gradients
+from core.costs import COSTS
+from core.errors import (
+    BackendUnavailable,
+    CoreError,
+    InvalidArchitecture,
+    InvalidBatch,
+    InvalidOptions,
+    NonFiniteError,
+)
+from core.feedforward import LayerTrace, Trace, feedforward, predict
+from core.initializers import INITIALIZERS, initialize
+from core.network import Architecture, Layer, LayerParameters, Parameters
+from core.optimizers import OPTIMIZERS, OptimizerState, Options, make_options
+from core.step import Step, sgd_step
+
+__all__ = [
+    "ACTIVATIONS",
+    "COSTS",
+    "INITIALIZERS",
+    "OPTIMIZERS",
+    "Architecture",
+    "Backend",
+    "BackendUnavailable",
+    "Backprop",
+    "CoreError",
+    "InvalidArchitecture",
+    "InvalidBatch",
+    "InvalidOptions",
+    "Layer",
+    "LayerParameters",
+    "LayerTrace",
+    "NonFiniteError",
+    "OptimizerState",
+    "Options",
+    "Parameters",
+    "Step",
+    "Trace",
+    "backprop",
+    "feedforward",
+    "initialize",
+    "input_gradient",
+    "make_options",
+    "per_example_gradients",
+    "predict",
+    "select",
+    "sgd_step",
+]

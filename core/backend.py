@@ -1,0 +1,87 @@
+"""The array library that computes: NumPy, or CuPy where a CUDA device answers. The only file that imports cupy.
+
+Invariant: what was asked for by name is what runs, or there is an error at once; only `auto` may choose.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from core.errors import BackendUnavailable
+from core.types import NUMPY, Array, ArrayModule, HostArray
+
+__all__ = ["BACKENDS", "Backend", "cupy_erfc", "select"]
+
+BACKENDS = ("auto", "numpy", "cupy")
+
+
+@dataclass(frozen=True)
+class Backend:
+    """An array module with the device it runs on."""
+
+    name: str
+    """`numpy` or `cupy`."""
+    xp: ArrayModule
+    device: str
+    blas: str
+
+    def asarray(self, host: npt.ArrayLike, dtype: npt.DTypeLike | None = None) -> Array:
+        """A host array on the device, in `dtype`; not copied where it is there already."""
+        array: Array = self.xp.asarray(host, dtype=dtype)
+        return array
+
+    def to_host(self, array: Array) -> HostArray:
+        """An array of the device in the host's memory; not copied where it is there already."""
+        host: HostArray = array if isinstance(array, np.ndarray) else array.get()  # CuPy's way to the host
+        return host
+
+
+def select(name: str = "auto") -> Backend:
+    """The backend of that name; `auto` takes CuPy where a CUDA device answers, else NumPy.
+
+    Raises:
+        BackendUnavailable: unknown name, or CuPy was asked for and is not installed or finds no device.
+    """
+    if name == "numpy":
+        return _numpy()
+    if name == "cupy":
+        return _cupy()
+    if name != "auto":
+        raise BackendUnavailable(f"unknown backend {name!r}; known are {', '.join(BACKENDS)}")
+    try:
+        return _cupy()
+    except BackendUnavailable:
+        return _numpy()
+
+
+def _numpy() -> Backend:
+    config: dict[str, Any] = np.show_config(mode="dicts")  # type: ignore[assignment]  # typed as None for the default mode
+    blas = config["Build Dependencies"]["blas"]
+    return Backend("numpy", NUMPY, "cpu", f"{blas['name']} {blas['version']}")
+
+
+def _cupy() -> Backend:
+    try:
+        import cupy  # noqa: PLC0415  optional
+    except ImportError as error:
+        raise BackendUnavailable(f"the backend cupy was asked for, and CuPy cannot be imported: {error}") from error
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+        properties = cupy.cuda.runtime.getDeviceProperties(0) if count else {}
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        raise BackendUnavailable(f"the backend cupy was asked for, and no CUDA device answers: {error}") from error
+    if not count:
+        raise BackendUnavailable("the backend cupy was asked for, and there is no CUDA device")
+    return Backend("cupy", cupy, properties["name"].decode(), f"cuBLAS {cupy.cuda.cublas.getVersion(0)}")
+
+
+def cupy_erfc(z: Array) -> Array:
+    """Erfc of a CuPy array."""
+    from cupyx.scipy.special import erfc  # noqa: PLC0415  optional
+
+    result: Array = erfc(z)
+    return result

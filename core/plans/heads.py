@@ -1,0 +1,71 @@
+"""Where the cost meets the last layer: delta^L and C_x, in place (equation 1).
+
+Invariant: a head computes what `core.costs.output_layer` computes. The common costs have heads of their own; every other one
+runs through that definition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.costs import output_layer
+from core.plans.blas import Blas
+from core.plans.kernels import Buffers
+from core.types import NUMPY, Array
+
+__all__ = ["Head", "head"]
+
+
+@dataclass(frozen=True)
+class Head:
+    """The cost of one output layer, bound to its buffers."""
+
+    error: Callable[[Array], object]
+    """Fill the layer's delta from y: with dC/dz where `complete`, else with dC/da, which the kernel then pulls back."""
+    complete: bool
+    costs: Callable[[Array], Array]
+    """C_x (m,) from y."""
+    quiet: bool = True
+
+
+def head(cost: str, activation: str, layer: Buffers, scale: float) -> Head:
+    """The head of a cost on a last layer with an activation, whose kernel has z times `scale`."""
+    definition = output_layer(cost, activation)
+    a, delta, unscale = layer.a, layer.delta, np.array(1.0 / scale, layer.a.dtype)
+
+    def costs(y: Array) -> Array:
+        return definition.value(NUMPY, y, layer.z * unscale, a)
+
+    def difference(y: Array) -> None:
+        np.subtract(a, y, delta)
+
+    if cost == "quadratic" or (cost, activation) == ("binary_cross_entropy", "sigmoid"):
+        return Head(difference, cost != "quadratic", costs)
+
+    if cost == "mean_squared_error":
+        share = np.array(2.0 / a.shape[1], a.dtype)
+
+        def doubled(y: Array) -> None:
+            np.subtract(a, y, delta)
+            np.multiply(delta, share, delta)
+
+        return Head(doubled, False, costs)
+
+    if (cost, activation) == ("cross_entropy", "softmax"):
+        total = np.empty((a.shape[0], 1), a.dtype)
+        sum_rows = Blas(a.dtype).row_sums_of(a.shape[1], total.reshape(-1))
+
+        def weighted(y: Array) -> None:
+            sum_rows(y.T)
+            np.multiply(a, total, delta)
+            np.subtract(delta, y, delta)
+
+        return Head(weighted, True, costs)
+
+    def general(y: Array) -> None:
+        np.copyto(delta, definition.error(NUMPY, y, layer.z * unscale, a))
+
+    return Head(general, True, costs, quiet=False)

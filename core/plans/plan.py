@@ -1,0 +1,141 @@
+"""One forward and backward pass over a batch of a fixed size, compiled into a list of bound calls.
+
+Invariant: a plan computes what `feedforward` and `backprop` compute, up to rounding; it only allocates everything beforehand and
+leaves Python as little as possible to do. It belongs to one set of weight arrays, which it reads (and, descending, writes) in
+place, and to one thread at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+
+from core.network import Architecture, LayerParameters
+from core.plans.blas import Blas, Call
+from core.plans.heads import Head, head
+from core.plans.kernels import Buffers, kernel
+from core.plans.updates import Update
+from core.types import Array
+
+__all__ = ["Plan"]
+
+
+SWEEP_BYTES = 512 * 1024
+"""Up to here the slopes of all layers are taken in one sweep; beyond it, layer by layer while they are in the cache."""
+
+
+class Plan:
+    """The bound calls of one pass: layers of `architecture` over batches of `batch` rows."""
+
+    def __init__(
+        self, architecture: Architecture, layers: Sequence[LayerParameters], batch: int, update: Update | None
+    ) -> None:
+        self.batch = batch
+        self._blas = Blas(architecture.dtype)
+        self._kernels = [kernel(layer.activation) for layer in architecture.layers]
+        self._layers = layers
+        self._allocate(architecture, batch)
+        self._head: Head = head(
+            architecture.cost, architecture.layers[-1].activation, self.buffers[-1], self._kernels[-1].scale
+        )
+        self._bind_forward()
+        self.quiet = self._head.quiet and all(each.quiet for each in self._kernels)
+        if update is not None:
+            self.bind(update)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all buffers."""
+        return self._memory.nbytes
+
+    def _allocate(self, architecture: Architecture, batch: int) -> None:
+        """One block of memory: all z (where they are kept), all a, all delta, all scratch, each layer by layer."""
+        sizes = architecture.sizes[1:]
+        width = sum(sizes)
+        self._memory = np.zeros((4, width * batch), architecture.dtype)
+        self.buffers: list[Buffers] = []
+        offset = 0
+        for index, units in enumerate(sizes):
+            z, a, delta, scratch = (
+                block[offset : offset + units * batch].reshape(batch, units) for block in self._memory
+            )
+            # The output layer keeps its z: the cost is computed from it.
+            apart = self._kernels[index].keeps_z or index == len(sizes) - 1
+            self.buffers.append(Buffers(z if apart else a, a, delta, scratch))
+            offset += units * batch
+
+    def _bind_forward(self) -> None:
+        """(z^l = a^{l-1} w^l^T + b^l, a^l = sigma(z^l)) for every layer; the first product waits for its x."""
+        before: list[Call] = []
+        after: list[Call] = []
+        for index, (each, parameters) in enumerate(zip(self._kernels, self._layers, strict=True)):
+            buffers = self.buffers[index]
+            calls = after if index else before
+            calls.append(_start_from_biases(parameters.biases, each.scale, buffers.z))
+            if index:
+                after.append(self._blas.forward(each.scale, self.buffers[index - 1].a, parameters.weights, buffers.z))
+            after += each.activate(buffers)
+        self._before, self._after = before, after
+        self._first = self._blas.forward_from(self._kernels[0].scale, self._layers[0].weights, self.buffers[0].z)
+
+    def bind(self, update: Update) -> None:
+        """Compile the backward pass, whose products go where `update` says."""
+        slopes = self._sweep()
+        calls: list[Call] = list(slopes or [])
+        last = len(self.buffers) - 1
+        for index in range(last, -1, -1):
+            buffers = self.buffers[index]
+            if index < last:
+                following = self.buffers[index + 1]
+                # (2) needs w^{l+1} as it was in the forward pass, so it comes before that layer's update.
+                calls.append(self._blas.backward(following.delta, self._layers[index + 1].weights, buffers.delta))
+                calls += update.bind(self._blas, index + 1, following.delta, buffers.a)
+            if index < last or not self._head.complete:
+                calls += [_times(buffers)] if slopes else self._kernels[index].pull(buffers)
+        sums, self._last_product = update.bind_first(self._blas, self.buffers[0].delta)
+        self._backward = calls + sums
+
+    def _sweep(self) -> list[Call] | None:
+        """Sigma' of all layers at once, where they share an activation that allows it and stay in the cache."""
+        slope = self._kernels[0].slope
+        shared = all(each is self._kernels[0] for each in self._kernels)
+        if slope is None or not shared or self._memory[1].nbytes > SWEEP_BYTES:
+            return None
+        return slope(self._memory[1], self._memory[3])
+
+    def forward(self, x: Array) -> Array:
+        """The outputs (m, n_L) for x (m, n_1), C-contiguous and of the plan's dtype; in the plan's own buffer."""
+        for call in self._before:
+            call()
+        self._first(x.T)
+        for call in self._after:
+            call()
+        return self.buffers[-1].a
+
+    def run(self, x: Array, y: Array) -> None:
+        """Forward, backward and update, once; y (m, n_L)."""
+        x_t = x.T
+        for call in self._before:
+            call()
+        self._first(x_t)
+        for call in self._after:
+            call()
+        self._head.error(y)
+        for call in self._backward:
+            call()
+        self._last_product(x_t)
+
+    def costs(self, y: Array) -> Array:
+        """C_x (m,) of the batch that went through last."""
+        return self._head.costs(y)
+
+
+def _start_from_biases(biases: Array, scale: float, z: Array) -> Call:
+    """Every row of z starts as the biases, so that the product only adds to it."""
+    return partial(np.copyto, z, biases) if scale == 1.0 else partial(np.multiply, biases, np.array(scale, z.dtype), z)
+
+
+def _times(buffers: Buffers) -> Call:
+    return partial(np.multiply, buffers.delta, buffers.scratch, buffers.delta)
