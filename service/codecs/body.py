@@ -18,7 +18,7 @@ async def read_body(request: Request, limit: int) -> bytes:
         UnsupportedMediaType: a content encoding other than identity.
         MalformedBody: a Content-Length that is not a number.
     """
-    _require_identity(request.headers.get("content-encoding"))
+    _require_identity(",".join(request.headers.getlist("content-encoding")))
     _require_room(_announced(request.headers.get("content-length")), limit)
     chunks: list[bytes] = []
     received = 0
@@ -45,8 +45,8 @@ def _require_room(size: int, limit: int) -> None:
         )
 
 
-def _require_identity(header: str | None) -> None:
-    encodings = [part.strip().lower() for part in (header or "").split(",") if part.strip()]
+def _require_identity(header: str) -> None:
+    encodings = [part.strip().lower() for part in header.split(",") if part.strip()]
     if any(encoding != "identity" for encoding in encodings):
         raise UnsupportedMediaType(
             f"The content encoding {excerpt(header)!r} is not spoken here: send the body as it is.", ("identity",)

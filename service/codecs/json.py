@@ -19,8 +19,12 @@ from service.errors import Fault, InvalidInput, MalformedBody
 __all__ = ["parse", "render"]
 
 
-def parse(body: bytes) -> dict[str, Any]:
+def parse(body: bytes, what: str = "The body") -> dict[str, Any]:
     """The object in a JSON text (UTF-8, no byte order mark); array leaves are nested lists.
+
+    Args:
+        body: the text.
+        what: what it is called where it is wrong.
 
     Raises:
         MalformedBody: not JSON.
@@ -30,13 +34,13 @@ def parse(body: bytes) -> dict[str, Any]:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        strict.inspect(body)  # raises, unless it is more tolerant than the fast decoder
-        raise MalformedBody(f"The body is not JSON: {excerpt(error, 200)}.") from None
+        strict.inspect(body, what)  # raises, unless it is more tolerant than the fast decoder
+        raise MalformedBody(f"{what} is not JSON: {excerpt(error, 200)}.") from None
     if type(document) is not dict:
-        detail = "The body is not a JSON object."
+        detail = f"{what} is not a JSON object."
         raise InvalidInput(detail, (Fault("", detail),))
     if b"\\" in body or body.count(b'"') != 2 * _strings(document):
-        strict.inspect(body)
+        strict.inspect(body, what)
     return document
 
 

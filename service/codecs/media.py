@@ -16,10 +16,11 @@ SAFETENSORS: Final = "application/vnd.safetensors"
 PROBLEM: Final = "application/problem+json"
 SUPPORTED: Final = (JSON, SAFETENSORS)
 
-_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_PARAMETER = rf'[ \t]*;[ \t]*(?:({_WORD})=({_WORD}|"(?:[^"\\]|\\.)*"))?'
-_RANGE = re.compile(rf"[ \t]*({_WORD}/{_WORD})((?:{_PARAMETER})*)[ \t]*(?:,|$)")
-_EMPTY = re.compile(r"[ \t]*(?:,|$)")
+_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]"
+# Possessive throughout: a hostile header must not make the matcher try every way to share out its blanks.
+_PARAMETER = rf"""[ \t]*+;[ \t]*+(?:({_WORD}+)=({_WORD}+|"(?:[^"\\]|\\.)*+"))?+"""
+_RANGE = re.compile(rf"[ \t]*+({_WORD}+/{_WORD}+)((?:{_PARAMETER})*+)[ \t]*+(?:,|$)")
+_EMPTY = re.compile(r"[ \t]*+(?:,|$)")
 _QUALITY = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 _CHARSETS = frozenset({"utf-8", "utf8"})
 

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from service.codecs.pointers import excerpt, pointer
+from service.codecs.strict import REPEATED
 from service.errors import Fault, InvalidInput
 
-__all__ = ["flatten", "locate", "nest", "require_names"]
+__all__ = ["flatten", "is_name", "locate", "nest", "require_names"]
 
 Array = npt.NDArray[Any]
 
@@ -25,10 +26,15 @@ _NAME = re.compile(rf"(?:(?:{_FIELD}\.){{0,6}}[1-9][0-9]{{0,8}}\.{_FIELD}|(?:{_F
 _PARAMETER = frozenset({"weights", "biases"})
 
 
+def is_name(name: str) -> bool:
+    """Whether a tensor name is a path of a document."""
+    return _NAME.fullmatch(name) is not None
+
+
 def require_names(names: Iterable[str]) -> None:
     """Raise InvalidInput for a name that is no path of a document."""
     for name in names:
-        if not _NAME.fullmatch(name):
+        if not is_name(name):
             detail = f"The tensor name {excerpt(name)!r} is not a path of field names joined by dots."
             raise InvalidInput(detail, (Fault(pointer(name), detail),))
 
@@ -115,8 +121,7 @@ def _merge_layers(entries: object, node: Mapping[Any, Any], path: tuple[str | in
 
 
 def _repeated(place: str) -> InvalidInput:
-    detail = "This field is given more than once."
-    return InvalidInput(detail, (Fault(place, detail),))
+    return InvalidInput(REPEATED, (Fault(place, REPEATED),))
 
 
 def _without_arrays(value: Any, path: tuple[str, ...], tensors: dict[str, Array]) -> Any:

@@ -16,6 +16,7 @@ import orjson
 from service.codecs import json, names
 from service.codecs.arrays import require_finite_document
 from service.codecs.pointers import excerpt
+from service.codecs.strict import REPEATED
 from service.errors import Fault, InvalidInput, MalformedBody, TooLarge
 
 __all__ = ["MAX_HEADER", "MAX_TENSORS", "parse", "render"]
@@ -116,7 +117,20 @@ def _split(body: bytes) -> tuple[dict[str, Any], memoryview]:
     text = body[8 : 8 + length]
     if not text.startswith(b"{"):
         raise _broken("its header does not begin with a brace.")
-    return json.parse(text), memoryview(body)[8 + length :]
+    return _header(text), memoryview(body)[8 + length :]
+
+
+def _header(text: bytes) -> dict[str, Any]:
+    try:
+        return json.parse(text, "The safetensors header")
+    except InvalidInput as error:
+        first = error.faults[0]
+        # The same name twice is a field that is given twice; anything else that is wrong here is no header at all.
+        if first.detail != REPEATED or first.pointer.count("/") != 1:
+            raise _broken(f"in its header, at {first.pointer or 'the top'}: {first.detail}") from None
+        known = [name for name in orjson.loads(text) if names.is_name(name)]
+        place = names.locate(first.pointer[1:], known) if first.pointer[1:] in known else first.pointer
+        raise InvalidInput(first.detail, (Fault(place, first.detail),)) from None
 
 
 def _entry(name: str, value: object) -> _Entry:
@@ -155,7 +169,7 @@ def _options(metadata: object) -> dict[str, Any]:
     """The fields that are not arrays. Other entries of the metadata belong to other programs."""
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise _broken("its metadata is not an object of strings.")
-    return json.parse(metadata["json"].encode("utf-8")) if "json" in metadata else {}
+    return json.parse(metadata["json"].encode("utf-8"), "The safetensors metadata") if "json" in metadata else {}
 
 
 def _broken(why: str) -> MalformedBody:

@@ -13,12 +13,16 @@ from typing import Any
 from service.codecs.pointers import excerpt, pointer
 from service.errors import Fault, InvalidInput, MalformedBody
 
-__all__ = ["inspect"]
+__all__ = ["REPEATED", "inspect"]
+
+REPEATED = "This field is given more than once."
 
 MAX_DEPTH = 64
 """No document of this service is nested more than a tenth as deep."""
 
 MAX_FAULTS = 20
+
+_TOO_DEEP = f"The text is nested more than {MAX_DEPTH} deep."
 
 
 class _Repeated(dict[str, Any]):
@@ -33,21 +37,21 @@ class _Unspeakable(str):
     __slots__ = ()
 
 
-def inspect(body: bytes) -> None:
-    """Raise for what makes the body no JSON, or for the faults in what it says; return if it is fine."""
+def inspect(body: bytes, what: str) -> None:
+    """Raise for what makes the body (called `what`) no JSON, or for the faults in what it says; return if it is fine."""
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise MalformedBody(f"The body is not UTF-8: byte {error.start} cannot be decoded.") from None
+        raise MalformedBody(f"{what} is not UTF-8: byte {error.start} cannot be decoded.") from None
     try:
         document = json.loads(
             text, object_pairs_hook=_object, parse_constant=_Unspeakable, parse_int=_integer, parse_float=_real
         )
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise MalformedBody(f"The body is not JSON: {excerpt(error.msg)} at {where}.") from None
+        raise MalformedBody(f"{what} is not JSON: {excerpt(error.msg)} at {where}.") from None
     except RecursionError:
-        raise _invalid([Fault("", f"The body is nested more than {MAX_DEPTH} deep.")]) from None
+        raise _invalid([Fault("", _TOO_DEEP)]) from None
     faults: list[Fault] = []
     for fault in _faults(document, ()):
         faults.append(fault)
@@ -92,7 +96,7 @@ def _faults(value: object, path: tuple[str | int, ...]) -> Iterator[Fault]:
             yield Fault(pointer(*path), "This string holds a lone surrogate.")
     elif isinstance(value, (dict, list)):
         if len(path) >= MAX_DEPTH:
-            yield Fault("", f"The body is nested more than {MAX_DEPTH} deep.")
+            yield Fault("", _TOO_DEEP)
         elif isinstance(value, list):
             for index, item in enumerate(value):
                 if type(item) is not float and type(item) is not int:
@@ -104,7 +108,7 @@ def _faults(value: object, path: tuple[str | int, ...]) -> Iterator[Fault]:
 def _field_faults(value: dict[str, Any], path: tuple[str | int, ...]) -> Iterator[Fault]:
     if isinstance(value, _Repeated):
         for name in value.names:
-            yield Fault(pointer(*path, name), "This field is given more than once.")
+            yield Fault(pointer(*path, name), REPEATED)
     for name, item in value.items():
         if not _encodable(name):
             yield Fault(pointer(*path, name), "This field's name holds a lone surrogate.")
