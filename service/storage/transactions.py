@@ -185,20 +185,22 @@ def _insert_receipt(connection: apsw.Connection, receipt: Receipt | None, made: 
 
 
 def _retire(connection: apsw.Connection, ordinal: int, retention: Retention) -> Sequence[int]:
+    """Drop the oldest until the rest is within bounds; the current and the previous version stay."""
     slots: list[int] = []
-    total = 0
-    rows: list[Any] = connection.execute(
-        "SELECT version, nbytes, content, slot FROM snapshots WHERE network = ? ORDER BY version DESC", (ordinal,)
-    ).fetchall()
-    for place, (version, nbytes, content, slot) in enumerate(rows):
-        total += nbytes
-        if place < 2 or (place < retention.versions and total <= retention.nbytes):
-            continue
+    totals: Any = connection.execute("SELECT count(*), sum(nbytes) FROM snapshots WHERE network = ?", (ordinal,))
+    count, total = totals.fetchone()
+    while count > 2 and (count > retention.versions or total > retention.nbytes):
+        oldest: Any = connection.execute(
+            "SELECT version, nbytes, content, slot FROM snapshots WHERE network = ? ORDER BY version LIMIT 1",
+            (ordinal,),
+        )
+        version, nbytes, content, slot = oldest.fetchone()
         connection.execute("DELETE FROM snapshots WHERE network = ? AND version = ?", (ordinal, version))
         if slot is None:
             connection.execute("DELETE FROM contents WHERE id = ?", (content,))
         else:
             slots.append(slot)
+        count, total = count - 1, total - nbytes
     return slots
 
 

@@ -1,0 +1,214 @@
+"""The engine of one process: each live network has one owner here, and memory never runs ahead of the disk.
+
+A write holds the network's turn from the check of its conditions to its publication, which follows the commit. Readers
+take the published version and wait for nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, TypeVar
+
+from core.backend import Backend
+from core.network import Parameters
+from service.engine.base import Applied, Change, Guard, Snapshot
+from service.engine.guards import Keys, check, receipt_for
+from service.engine.live import Live, LiveNetworks
+from service.engine.states import architecture_of, snapshot_of, state_of
+from service.engine.waiting import Workers, landed
+from service.errors import NotFound
+from service.storage.base import NetworkRecord, NetworkState, Store, StoreUsage, VersionRecord, timestamp
+
+__all__ = ["LocalEngine"]
+
+T = TypeVar("T")
+
+_CREATIONS: Final = "networks"
+"""The scope of the keys of creations."""
+
+
+class LocalEngine:
+    """`service.engine.base.Engine` over a store. It belongs to one event loop.
+
+    Args:
+        store: closed by `close`.
+        backend: where live networks are and what computes.
+        require_if_match: refuse writes to a network without `If-Match`.
+        max_live_bytes: of the networks kept in memory while nobody works on them.
+        inline_operations: up to this many floating-point operations run on the event loop.
+        threads: how many computations run at once; None: one for each processor.
+        waiting: how many computations may wait for a thread before `Overloaded`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        backend: Backend,
+        *,
+        require_if_match: bool = False,
+        max_live_bytes: int = 2**30,
+        inline_operations: int = 10_000_000,
+        threads: int | None = None,
+        waiting: int = 256,
+    ) -> None:
+        self._store = store
+        self._backend = backend
+        self._required = require_if_match
+        self._live = LiveNetworks(max_live_bytes)
+        self._keys = Keys(store)
+        self._workers = Workers(inline_operations, threads, waiting)
+
+    @property
+    def backend(self) -> Backend:
+        """What computes."""
+        return self._backend
+
+    @property
+    def description(self) -> str:
+        """Kind and place of the store."""
+        return self._store.description
+
+    @property
+    def live_bytes(self) -> int:
+        """Bytes of the networks in memory."""
+        return self._live.nbytes
+
+    async def create(
+        self, record: NetworkRecord, parameters: Parameters, body: Mapping[str, Any], guard: Guard
+    ) -> Applied:
+        """Keep a new network and answer `body`."""
+        with self._keys.claim(_CREATIONS, guard) as earlier:
+            if earlier is not None:
+                return earlier
+            applied = Applied(record.version, {**body, "version": record.version}, 201)
+            snapshot = Snapshot(record, parameters.architecture, parameters, None)
+            size = parameters.architecture.parameter_count
+            state = await self._workers.compute(lambda: state_of(self._backend, parameters, None), size)
+            made = VersionRecord(record.version, "create", record.created_at)
+            with self._live.hold(record.id) as live:
+                future = self._store.create_network(record, state, made, receipt_for(_CREATIONS, guard, applied))
+                await landed(future, lambda: self._live.publish(live, snapshot))
+            return applied
+
+    async def snapshot(self, network: str) -> Snapshot:
+        """The current version of a network."""
+        found = self._live.find(network)
+        if found is not None:
+            return found
+        with self._live.hold(network) as live:
+            return await self._load(network, live)
+
+    async def at_version(self, network: str, version: int) -> Parameters:
+        """The parameters of a version, on the device."""
+        found = self._live.find(network)
+        if found is not None and found.version == version:
+            return found.parameters
+
+        def read() -> Parameters:
+            architecture = architecture_of(self._store.network(network).spec)
+            return Parameters(architecture, self._backend.asarray(self._store.state(network, version).parameters))
+
+        return await self._workers.read(read)
+
+    async def compute(self, work: Callable[[], T], operations: int) -> T:
+        """What `work()` returns or raises, on the loop or in a thread."""
+        return await self._workers.compute(work, operations)
+
+    async def write(self, network: str, change: Callable[[Snapshot], Change], guard: Guard, operations: int) -> Applied:
+        """Make the next version of a network."""
+        with self._keys.claim(network, guard) as earlier:
+            if earlier is not None:
+                return earlier
+            with self._live.hold(network) as live:
+                async with live.turn:
+                    current = await self._load(network, live)
+                    check(guard, current.version, required=self._required)
+                    changed = await self._workers.compute(lambda: self._changed(change, current), operations)
+                    return await self._commit(network, live, current, changed, guard)
+
+    async def rename(self, network: str, name: str | None, guard: Guard) -> NetworkRecord:
+        """Give a network another name; its version stays."""
+        with self._live.hold(network) as live:
+            async with live.turn, live.loading:
+                record = self._store.network(network)
+                check(guard, record.version, required=self._required)
+                renamed = replace(record, name=name, updated_at=timestamp())
+                future = self._store.rename_network(network, name, renamed.updated_at, record.version)
+                await landed(future, lambda: self._publish_record(live, renamed))
+                return renamed
+
+    async def delete(self, network: str, guard: Guard) -> None:
+        """Forget a network."""
+        with self._live.hold(network) as live:
+            async with live.turn, live.loading:
+                record = self._store.network(network)
+                check(guard, record.version, required=self._required)
+                future = self._store.delete_network(network, record.version)
+                await landed(future, lambda: self._live.publish(live, None))
+
+    async def record(self, network: str) -> NetworkRecord:
+        """What a network is, with its current version."""
+        found = self._live.find(network)
+        return found.record if found is not None else self._store.network(network)
+
+    async def networks(self, limit: int, after: str | None = None) -> tuple[Sequence[NetworkRecord], str | None]:
+        """A page of networks, and the next cursor."""
+        return await self._workers.read(lambda: self._store.networks(limit, after))
+
+    async def versions(self, network: str, limit: int, after: int | None = None) -> Sequence[VersionRecord]:
+        """A page of versions, newest first."""
+        return await self._workers.read(lambda: self._store.versions(network, limit, after))
+
+    async def usage(self) -> StoreUsage:
+        """How much the store holds."""
+        return await self._workers.read(self._store.usage)
+
+    async def ready(self) -> None:
+        """Return when the store has written."""
+        await landed(self._store.probe(), lambda: None)
+
+    async def close(self) -> None:
+        """Finish what is running, then let go of the store."""
+        await asyncio.to_thread(self._workers.close)
+        await asyncio.to_thread(self._store.close)
+
+    async def _load(self, network: str, live: Live) -> Snapshot:
+        if live.snapshot is not None:
+            return live.snapshot
+        async with live.loading:
+            if live.deleted:
+                raise NotFound(f"there is no network {network}")
+            snapshot: Snapshot | None = live.snapshot
+            if snapshot is None:
+                snapshot = await self._workers.read(lambda: self._read(network))
+                self._live.publish(live, snapshot)
+            return snapshot
+
+    def _read(self, network: str) -> Snapshot:
+        # Nothing can write between the two: a write loads the network first, and only one loads at a time.
+        record = self._store.network(network)
+        return snapshot_of(self._backend, record, self._store.state(network, record.version))
+
+    def _changed(self, change: Callable[[Snapshot], Change], current: Snapshot) -> tuple[Change, NetworkState]:
+        changed = change(current)
+        return changed, state_of(self._backend, changed.parameters, changed.optimizer)
+
+    async def _commit(
+        self, network: str, live: Live, current: Snapshot, changed: tuple[Change, NetworkState], guard: Guard
+    ) -> Applied:
+        change, state = changed
+        version, now = current.version + 1, timestamp()
+        applied = Applied(version, {"version": version, **change.body}, change.status)
+        record = replace(current.record, version=version, updated_at=now)
+        following = Snapshot(record, current.architecture, change.parameters, change.optimizer)
+        made = VersionRecord(version, change.made_by, now, change.summary)
+        receipt = receipt_for(network, guard, applied)
+        future = self._store.commit_version(network, current.version, state, made, receipt)
+        await landed(future, lambda: self._live.publish(live, following))
+        return applied
+
+    def _publish_record(self, live: Live, record: NetworkRecord) -> None:
+        if live.snapshot is not None:
+            self._live.publish(live, replace(live.snapshot, record=record))
