@@ -9,9 +9,11 @@ One way in for each thing:
     feedforward(xp, parameters, x)                     -> Trace: every z and a;  predict: the outputs alone
     backprop(xp, parameters, x, y)                     -> Backprop: cost, trace, errors, mean gradient
     per_example_gradients(xp, found)                   -> dC_x/dw, dC_x/db of every example
+    per_example_norms(xp, found)                       -> the norm of every example's gradient, none of them made
     input_gradient(xp, parameters, found)              -> dC_x/dx
     make_options(kind, values)                         -> Options of an optimizer
     sgd_step(xp, parameters, state, x, y, options)     -> Step: the next parameters and state
+    Trainer(parameters, options, state)                many steps in place on NumPy, as fast as the products allow
 
 It knows no web, no disk and no clock, and needs numpy and scipy alone.
 """
@@ -20,7 +22,7 @@ from __future__ import annotations
 
 from core.activations import ACTIVATIONS
 from core.backend import Backend, select
-from core.backprop import Backprop, backprop, input_gradient, per_example_gradients
+from core.backprop import Backprop, backprop, input_gradient, per_example_gradients, per_example_norms
 from core.costs import COSTS
 from core.errors import (
     BackendUnavailable,
@@ -34,6 +36,7 @@ from core.feedforward import LayerTrace, Trace, feedforward, predict
 from core.initializers import INITIALIZERS, initialize
 from core.network import Architecture, Layer, LayerParameters, Parameters
 from core.optimizers import OPTIMIZERS, OptimizerState, Options, make_options
+from core.plans.trainer import Trainer
 from core.step import Step, sgd_step
 
 __all__ = [
@@ -58,12 +61,14 @@ __all__ = [
     "Parameters",
     "Step",
     "Trace",
+    "Trainer",
     "backprop",
     "feedforward",
     "initialize",
     "input_gradient",
     "make_options",
     "per_example_gradients",
+    "per_example_norms",
     "predict",
     "select",
     "sgd_step",

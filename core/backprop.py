@@ -16,7 +16,15 @@ from core.finite import quiet, require_finite
 from core.network import LayerParameters, Parameters
 from core.types import Array, ArrayModule
 
-__all__ = ["Backprop", "backprop", "cost_of", "input_gradient", "per_example_gradients", "require_targets"]
+__all__ = [
+    "Backprop",
+    "backprop",
+    "cost_of",
+    "input_gradient",
+    "per_example_gradients",
+    "per_example_norms",
+    "require_targets",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +136,25 @@ def per_example_gradients(xp: ArrayModule, found: Backprop) -> tuple[LayerParame
             require_finite(xp, w, index + 2, "per-example gradient")
             layers.append(LayerParameters(index + 2, w, equations.bias_gradient(delta)))
     return tuple(layers)
+
+
+def per_example_norms(xp: ArrayModule, found: Backprop) -> Array:
+    """The L2 norm of every example's gradient over all parameters, without making one; (m,).
+
+    The gradient of one example is an outer product, so its norm is a product of norms:
+    ||dC_x/dw^l|| = ||delta^l|| ||a^{l-1}||, and ||dC_x/db^l|| = ||delta^l||.
+    """
+    with quiet():
+        squares = [
+            xp.sum(delta * delta, axis=1) * (1 + xp.sum(a * a, axis=1))
+            for delta, a in ((delta, found.trace.input_of(index)) for index, delta in enumerate(found.errors))
+        ]
+        total = squares[0]
+        for square in squares[1:]:
+            total = total + square
+        norms = xp.sqrt(total)
+    require_finite(xp, norms, None, "per-example gradient norms")
+    return norms
 
 
 def input_gradient(xp: ArrayModule, parameters: Parameters, found: Backprop) -> Array:
