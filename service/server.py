@@ -74,7 +74,7 @@ class _Server(uvicorn.Server):
         sys.stderr.flush()
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]  # the base annotates its generator
+    def capture_signals(self) -> Iterator[None]:
         before = {number: signal.signal(number, self.handle_exit) for number in _SIGNALS}
         try:
             yield

@@ -53,8 +53,12 @@ class Settings(BaseSettings):
         20 * 10**12, ge=1, description="Estimated floating-point operations of one request."
     )
 
-    max_live_bytes: int = Field(2**30, ge=0, description="Bytes of networks kept in memory; the least recently used leave.")
+    max_live_bytes: int = Field(
+        2**30, ge=0, description="Bytes of networks kept in memory; the least recently used leave."
+    )
     keep_versions: int = Field(100, ge=2, description="Newest versions of a network whose parameters can be read.")
     keep_bytes: int = Field(
-        16 * 2**20, ge=0, description="Bytes of one network's older versions; the current and the previous are always kept."
+        16 * 2**20,
+        ge=0,
+        description="Bytes of one network's older versions; the current and the previous are always kept.",
     )

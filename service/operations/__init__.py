@@ -3,28 +3,29 @@
 from service.operations.about import info, require_ready
 from service.operations.admission import admit_network
 from service.operations.backprop import backprop
-from service.operations.create_network import NewNetwork, create_network
+from service.operations.create_network import Given, NewNetwork, create_network, drawn
 from service.operations.feedforward import feedforward
 from service.operations.networks import delete_network, get_network, list_networks, rename_network
 from service.operations.parameters import find_parameters, parameter_document, put_parameters
 from service.operations.service import Service
-from service.operations.sgd_step import optimizer_options, sgd_step
+from service.operations.sgd_step import sgd_step
 from service.operations.versions import list_versions
 
 __all__ = [
+    "Given",
     "NewNetwork",
     "Service",
     "admit_network",
     "backprop",
     "create_network",
     "delete_network",
+    "drawn",
     "feedforward",
     "find_parameters",
     "get_network",
     "info",
     "list_networks",
     "list_versions",
-    "optimizer_options",
     "parameter_document",
     "put_parameters",
     "rename_network",

@@ -7,9 +7,10 @@ from typing import Any, Final
 
 import numpy as np
 
-import core
 from core.activations import ACTIVATIONS
 from core.costs import COSTS
+from core.errors import BackendUnavailable
+from core.feedforward import predict
 from core.initializers import INITIALIZERS
 from core.network import Architecture, Layer, Parameters
 from core.optimizers import OPTIMIZERS
@@ -49,10 +50,10 @@ async def require_ready(service: Service) -> None:
     backend = service.engine.backend
 
     def work() -> float:
-        vector = backend.asarray(np.array([2.0, 1.0]), "float64")
-        trace = core.feedforward(backend.xp, Parameters(_SMALLEST, vector), backend.asarray(np.array([[3.0]]), "float64"))
-        return float(backend.to_host(trace.layers[-1].a)[0, 0])
+        parameters = Parameters(_SMALLEST, backend.asarray(np.array([2.0, 1.0]), "float64"))
+        outputs = predict(backend.xp, parameters, backend.asarray(np.array([[3.0]]), "float64"))
+        return float(backend.to_host(outputs)[0, 0])
 
     if await service.engine.compute(work, 1) != 7.0:
-        raise core.errors.BackendUnavailable("The backend computes 2 x 3 + 1 wrongly.")
+        raise BackendUnavailable("The backend computes 2 x 3 + 1 wrongly.")
     await service.engine.ready()

@@ -60,6 +60,4 @@ def operations(architecture: Architecture, rows: int, *, backprop: bool) -> int:
 
 def _within(what: str, asked: int, limit: int) -> None:
     if asked > limit:
-        raise TooLarge(
-            f"The request comes to {asked} {what}; the limit is {limit}.", {"asked": asked, "limit": limit}
-        )
+        raise TooLarge(f"The request comes to {asked} {what}; the limit is {limit}.", {"asked": asked, "limit": limit})

@@ -1,4 +1,4 @@
-"""The cost of a batch and its gradient, with the errors, the per-example and the input gradients that were asked for."""
+"""The cost of a batch and its gradient, with the errors and the other gradients that were asked for."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from typing import Any
 
 import numpy.typing as npt
 
-import core
+from core.backend import Backend
+from core.backprop import Backprop, input_gradient, per_example_gradients
+from core.backprop import backprop as differentiated
+from core.network import Parameters
 from service.engine.base import Snapshot
 from service.operations.admission import admit_batch
+from service.operations.batches import on_device
 from service.operations.rows import layer_rows, parameter_rows
 from service.operations.service import Service
 
@@ -19,27 +23,35 @@ __all__ = ["backprop"]
 async def backprop(
     service: Service,
     snapshot: Snapshot,
-    inputs: npt.NDArray[Any],
-    targets: npt.NDArray[Any],
+    batch: tuple[npt.NDArray[Any], npt.NDArray[Any]],
     include: Collection[str],
 ) -> dict[str, Any]:
-    """Answer `version`, `cost`, `gradient` and what `include` names; inputs (m, n_1), targets (m, n_L) or labels (m,).
+    """Answer `version`, `cost`, `gradient` and what `include` names, for inputs (m, n_1) and targets (m, n_L) or (m,).
 
     Raises:
         TooLarge: over a limit. InvalidBatch: wrong shapes or labels. NonFiniteError: in the layer that it names.
     """
-    backend = service.engine.backend
+    architecture, backend = snapshot.architecture, service.engine.backend
 
     def work() -> dict[str, Any]:
-        x = backend.asarray(inputs, snapshot.architecture.dtype)
-        y = backend.asarray(targets, _dtype(targets, snapshot.architecture.dtype))
-        return _answer(service, snapshot, core.backprop(backend.xp, snapshot.parameters, x, y), include)
+        x, y = on_device(backend, architecture, *batch)
+        found = differentiated(backend.xp, snapshot.parameters, x, y)
+        gradient = parameter_rows(backend, found.gradient.layers)
+        return {"cost": found.cost, "gradient": gradient, **_included(backend, snapshot.parameters, found, include)}
 
-    operations = admit_batch(
-        service.settings,
-        snapshot.architecture,
-        len(inputs),
-        backprop=True,
-        per_example="per_example" in include,
-    )
-    return await service.engine.compute(work, operations)
+    per_example = "per_example" in include
+    operations = admit_batch(service.settings, architecture, len(batch[0]), backprop=True, per_example=per_example)
+    return {"version": snapshot.version, **await service.engine.compute(work, operations)}
+
+
+def _included(backend: Backend, parameters: Parameters, found: Backprop, include: Collection[str]) -> dict[str, Any]:
+    extra: dict[str, Any] = {}
+    if "layers" in include:
+        pairs = zip(found.trace.layers, found.errors, strict=True)
+        rows = ((at.layer, {"weighted_inputs": at.z, "activations": at.a, "errors": delta}) for at, delta in pairs)
+        extra["layers"] = layer_rows(backend, rows)
+    if "per_example" in include:
+        extra["per_example"] = parameter_rows(backend, per_example_gradients(backend.xp, found))
+    if "input_gradient" in include:
+        extra["input_gradient"] = backend.to_host(input_gradient(backend.xp, parameters, found))
+    return extra

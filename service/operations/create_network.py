@@ -6,7 +6,6 @@ import base64
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import numpy.typing as npt
@@ -17,24 +16,46 @@ from service.engine.base import Applied, Guard
 from service.operations.batches import from_host
 from service.operations.networks import described
 from service.operations.service import Service
-from service.storage.base import NetworkRecord
+from service.storage.base import NetworkRecord, timestamp
 
-__all__ = ["NewNetwork", "create_network"]
+__all__ = ["Drawn", "Given", "NewNetwork", "create_network", "drawn"]
 
 _SEEDS: Final = 2**53
 """Seeds are below this, so that every JSON client keeps them."""
+_INITIALIZER: Final = "scaled_gaussian"
+_OPERATIONS_TO_DRAW: Final = 10
+"""About what one normally distributed number costs."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A start that an initializer draws: equal seeds start equal."""
+
+    initializer: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Given:
+    """A start given as (weights (n_l, n_{l-1}), biases (n_l,)) of each layer; its seed is only kept."""
+
+    layers: Sequence[tuple[npt.NDArray[Any], npt.NDArray[Any]]]
+    seed: int | None
+    initializer: None = None
 
 
 @dataclass(frozen=True)
 class NewNetwork:
-    """What is asked for; without `parameters`, the start is drawn from `seed` (or from a random one)."""
+    """What is asked for."""
 
     name: str | None
     architecture: Architecture
-    initializer: str | None
-    seed: int | None
-    parameters: Sequence[tuple[npt.NDArray[Any], npt.NDArray[Any]]] | None = None
-    """(weights (n_l, n_{l-1}), biases (n_l,)) of each layer."""
+    start: Drawn | Given
+
+
+def drawn(initializer: str | None, seed: int | None) -> Drawn:
+    """A drawn start, with the choices made that were left open: the seed by chance."""
+    return Drawn(initializer or _INITIALIZER, secrets.randbelow(_SEEDS) if seed is None else seed)
 
 
 async def create_network(service: Service, asked: NewNetwork, guard: Guard) -> Applied:
@@ -43,31 +64,30 @@ async def create_network(service: Service, asked: NewNetwork, guard: Guard) -> A
     Raises:
         InvalidBatch: parameters of other shapes. Whatever `Engine.create` raises.
     """
-    operations = 10 * asked.architecture.parameter_count
-    seed = secrets.randbelow(_SEEDS) if asked.seed is None and asked.parameters is None else asked.seed
-    record = _record(asked, seed)
-    parameters = await service.engine.compute(lambda: _start(service, asked, seed), operations)
+    operations = _OPERATIONS_TO_DRAW * asked.architecture.parameter_count
+    parameters = await service.engine.compute(lambda: _start(service, asked), operations)
+    record = _record(asked)
     body = described(record, asked.architecture, service.engine.backend.name)
     return await service.engine.create(record, parameters, body, guard)
 
 
-def _start(service: Service, asked: NewNetwork, seed: int | None) -> Parameters:
-    backend, architecture = service.engine.backend, asked.architecture
-    if asked.parameters is not None:
-        return from_host(backend, architecture, asked.parameters, "parameters")
-    vector = initialize(architecture, asked.initializer or "scaled_gaussian", seed or 0)
+def _start(service: Service, asked: NewNetwork) -> Parameters:
+    backend, architecture, start = service.engine.backend, asked.architecture, asked.start
+    if isinstance(start, Given):
+        return from_host(backend, architecture, start.layers, "parameters")
+    vector = initialize(architecture, start.initializer, start.seed)
     return Parameters(architecture, backend.asarray(vector, architecture.dtype))
 
 
-def _record(asked: NewNetwork, seed: int | None) -> NetworkRecord:
-    now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+def _record(asked: NewNetwork) -> NetworkRecord:
+    now = timestamp()
     architecture = asked.architecture
     spec = {
         "inputs": architecture.inputs,
         "layers": [{"units": layer.units, "activation": layer.activation} for layer in architecture.layers],
         "cost": architecture.cost,
-        "initializer": None if asked.parameters is not None else asked.initializer,
-        "seed": seed,
+        "initializer": asked.start.initializer,
+        "seed": asked.start.seed,
         "dtype": architecture.dtype,
     }
     return NetworkRecord(_new_id(), asked.name, spec, 0, now, now)

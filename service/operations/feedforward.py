@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy.typing as npt
 
-from core import feedforward as core_feedforward
-from core.network import Parameters
+from core.feedforward import feedforward as traced
+from core.feedforward import predict
 from service.engine.base import Snapshot
 from service.operations.admission import admit_batch
 from service.operations.rows import layer_rows
@@ -25,16 +25,15 @@ async def feedforward(
     Raises:
         TooLarge: over a limit. InvalidBatch: the wrong shape. NonFiniteError: in the layer that it names.
     """
-    backend = service.engine.backend
+    backend, parameters = service.engine.backend, snapshot.parameters
 
     def work() -> dict[str, Any]:
         x = backend.asarray(inputs, snapshot.architecture.dtype)
-        trace = core_feedforward(backend.xp, snapshot.parameters, x)
-        answer: dict[str, Any] = {"version": snapshot.version, "outputs": backend.to_host(trace.layers[-1].a)}
-        if "layers" in include:
-            rows = ((at.layer, {"weighted_inputs": at.z, "activations": at.a}) for at in trace.layers)
-            answer["layers"] = layer_rows(backend, rows)
-        return answer
+        if "layers" not in include:
+            return {"outputs": backend.to_host(predict(backend.xp, parameters, x))}
+        trace = traced(backend.xp, parameters, x)
+        rows = ((at.layer, {"weighted_inputs": at.z, "activations": at.a}) for at in trace.layers)
+        return {"outputs": backend.to_host(trace.outputs), "layers": layer_rows(backend, rows)}
 
     operations = admit_batch(service.settings, snapshot.architecture, len(inputs), backprop=False)
-    return await service.engine.compute(work, operations)
+    return {"version": snapshot.version, **await service.engine.compute(work, operations)}

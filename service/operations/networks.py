@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.network import Architecture, Layer
+from core.network import Architecture
 from service.engine.base import Guard
+from service.engine.states import architecture_of
 from service.operations.service import Service
 from service.storage.base import NetworkRecord
 
@@ -57,7 +58,4 @@ async def delete_network(service: Service, network: str, guard: Guard) -> None:
 
 
 def _description(service: Service, record: NetworkRecord) -> dict[str, Any]:
-    spec = record.spec
-    layers = tuple(Layer(**layer) for layer in spec["layers"])
-    architecture = Architecture(spec["inputs"], layers, spec["cost"], spec["dtype"])
-    return described(record, architecture, service.engine.backend.name)
+    return described(record, architecture_of(record.spec), service.engine.backend.name)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
-import core
+from core.backprop import require_targets
+from core.feedforward import require_inputs
 from core.optimizers import Options
+from core.step import sgd_step as stepped
 from service.engine.base import Applied, Change, Guard, Snapshot
 from service.operations.admission import admit_batch
 from service.operations.batches import on_device
@@ -29,12 +32,15 @@ async def sgd_step(
         TooLarge: over a limit. InvalidBatch: wrong shapes or labels; both at once, before the write waits for its turn.
         NonFiniteError: in the layer that it names. Whatever `Engine.write` raises.
     """
-    operations = admit_batch(service.settings, snapshot.architecture, len(batch[0]), backprop=True)
+    inputs, targets = batch
+    operations = admit_batch(service.settings, snapshot.architecture, len(inputs), backprop=True)
+    require_inputs(snapshot.parameters, inputs)
+    require_targets(np, snapshot.parameters, targets, len(inputs))
     backend = service.engine.backend
 
     def change(current: Snapshot) -> Change:
-        x, y = on_device(backend, current.architecture, *batch)
-        step = core.sgd_step(backend.xp, current.parameters, current.optimizer, x, y, options)
+        x, y = on_device(backend, current.architecture, inputs, targets)
+        step = stepped(backend.xp, current.parameters, current.optimizer, x, y, options)
         said = {"cost": step.cost, "gradient_norm": step.gradient_norm}
         return Change(step.parameters, step.state, "sgd-step", summary=said, body=said)
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from starlette.requests import Request
 from starlette.responses import Response
 
+from core.optimizers import make_options
 from service import operations
 from service.codecs.arrays import cast
 from service.engine.base import Snapshot
@@ -47,8 +48,7 @@ async def backprop(request: Request) -> Response:
     asked = await read(request)
     batch = validate(Backprop, asked.document)
     snapshot = await _snapshot(request)
-    inputs, targets = _cast(batch, snapshot)
-    answer = await operations.backprop(service_of(request), snapshot, inputs, targets, batch.include)
+    answer = await operations.backprop(service_of(request), snapshot, _cast(batch, snapshot), batch.include)
     return respond(answer, asked.wanted)
 
 
@@ -59,9 +59,8 @@ async def sgd_step(request: Request) -> Response:
     guard = guard_of(request, asked)
     batch = validate(SgdStep, asked.document)
     snapshot = await _snapshot(request)
-    inputs, targets = _cast(batch, snapshot)
-    optimizer = operations.optimizer_options(batch.optimizer.kind, options(batch.optimizer))
-    applied = await operations.sgd_step(service_of(request), snapshot, inputs, targets, optimizer, guard)
+    optimizer = make_options(batch.optimizer.kind, options(batch.optimizer))
+    applied = await operations.sgd_step(service_of(request), snapshot, _cast(batch, snapshot), optimizer, guard)
     return respond(applied.body, asked.wanted, status=applied.status, version=applied.version)
 
 

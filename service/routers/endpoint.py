@@ -61,7 +61,7 @@ class Endpoint:
     request: type[BaseModel] | None = None
     parameters: Sequence[Parameter] = ()
     problems: Sequence[str] = ()
-    """The slugs of all that can go wrong; `internal` and `method-not-allowed` go without saying."""
+    """The slugs of what can go wrong; that any other can, such as `internal`, goes without saying."""
     not_modified: bool = False
     """Whether `If-None-Match` is answered with 304."""
     examples: Mapping[str, Any] = field(default_factory=dict)

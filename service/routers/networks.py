@@ -48,10 +48,10 @@ async def create(request: Request) -> Response:
 def _new_network(body: CreateNetwork) -> operations.NewNetwork:
     layers = tuple(Layer(layer.units, layer.activation) for layer in body.layers)
     architecture = Architecture(body.inputs, layers, body.cost, body.dtype)
-    given = None
-    if body.parameters is not None:
-        given = cast_layers([(at.weights, at.biases) for at in body.parameters], body.dtype, "/parameters")
-    return operations.NewNetwork(body.name, architecture, body.initializer, body.seed, given)
+    if body.parameters is None:
+        return operations.NewNetwork(body.name, architecture, operations.drawn(body.initializer, body.seed))
+    given = cast_layers([(at.weights, at.biases) for at in body.parameters], body.dtype, "/parameters")
+    return operations.NewNetwork(body.name, architecture, operations.Given(given, body.seed))
 
 
 async def list_page(request: Request) -> Response:

@@ -44,7 +44,6 @@ def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     for endpoint in listed:
         item = paths.setdefault(endpoint.path, _path_item(endpoint.path))
         item[endpoint.method.lower()] = _operation(endpoint)
-    problems = {slug for endpoint in listed for slug in endpoint.problems}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -57,7 +56,7 @@ def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
         "servers": [{"url": "/", "description": "Where this document was found."}],
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "paths": paths,
-        "components": {"schemas": {**_schemas(listed), **openapi_problems.schemas(problems)}},
+        "components": {"schemas": {**_schemas(listed), **openapi_problems.schemas()}},
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Any, Final
 
 from service.codecs.media import PROBLEM
@@ -28,12 +28,13 @@ _HEADERS: Final = {
 }
 
 
-def schemas(slugs: Collection[str]) -> dict[str, Any]:
-    """The schema of a problem, and one more for each kind of it that is named."""
+def schemas() -> dict[str, Any]:
+    """The schema of a problem, one more for each kind of it, and their union."""
     general = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     fault = general.pop("$defs")["ProblemFault"]
-    kinds = {_name(slug): _kind(kind) for slug, kind in PROBLEMS.items() if slug in slugs}
-    return {"Problem": general, "ProblemFault": fault, **kinds}
+    kinds = {_name(slug): _kind(kind) for slug, kind in PROBLEMS.items()}
+    union = {"title": "Any problem", "oneOf": [_reference(_name(slug)) for slug in PROBLEMS]}
+    return {"Problem": general, "ProblemFault": fault, **kinds, "AnyProblem": union}
 
 
 def responses(slugs: Iterable[str]) -> dict[str, Any]:
@@ -41,11 +42,13 @@ def responses(slugs: Iterable[str]) -> dict[str, Any]:
     by_status: dict[int, list[ProblemType]] = {}
     for kind in (PROBLEMS[slug] for slug in PROBLEMS if slug in set(slugs)):
         by_status.setdefault(kind.status, []).append(kind)
-    return {str(status): _response(status, kinds) for status, kinds in by_status.items()}
+    foreseen = {str(status): _response(status, kinds) for status, kinds in by_status.items()}
+    rest = {"description": "Any other problem.", "content": {PROBLEM: {"schema": _reference("AnyProblem")}}}
+    return {**foreseen, "default": rest}
 
 
 def _response(status: int, kinds: list[ProblemType]) -> dict[str, Any]:
-    references = [{"$ref": f"#/components/schemas/{_name(kind.slug)}"} for kind in kinds]
+    references = [_reference(_name(kind.slug)) for kind in kinds]
     schema: dict[str, Any] = references[0] if len(kinds) == 1 else {"oneOf": references}
     described: dict[str, Any] = {"description": ". Or: ".join(kind.title for kind in kinds) + "."}
     if status in _HEADERS:
@@ -60,8 +63,12 @@ def _kind(kind: ProblemType) -> dict[str, Any]:
     return {
         "title": kind.title,
         "description": f"See `{kind.type}`.",
-        "allOf": [{"$ref": "#/components/schemas/Problem"}, {"type": "object", "properties": members}],
+        "allOf": [_reference("Problem"), {"type": "object", "properties": members}],
     }
+
+
+def _reference(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
 
 
 def _name(slug: str) -> str:
