@@ -18,7 +18,7 @@ from typing import TypeVar
 
 import apsw
 
-from service.errors import StorageUnavailable
+from service.errors import CorruptState, StorageUnavailable
 from service.storage import rows, transactions
 from service.storage.base import NetworkRecord, NetworkState, Receipt, StoreUsage, VersionRecord
 from service.storage.connections import Readers, open_writer
@@ -139,7 +139,7 @@ class SqliteStore:
     def state(self, network: str, version: int | None = None) -> NetworkState:
         """The numbers of a version, checked against their digest."""
         while True:
-            place = self._read(lambda connection: rows.place(connection, network, version))
+            place = self._place(network, version)
             if place.slot is None:
                 data: bytes | memoryview | None = place.content or b""
             else:
@@ -206,6 +206,13 @@ class SqliteStore:
         else:
             self._writer.submit(Write(change(lambda: kept), kept.slot, future))
 
+    def _place(self, network: str, version: int | None) -> rows.Place:
+        try:
+            return self._read(lambda connection: rows.place(connection, network, version))
+        except CorruptState as error:
+            what = "the current version" if version is None else f"version {version}"
+            raise CorruptState(f"{what} of network {network} cannot be read: {error}") from error
+
     def _read(self, read: Callable[[apsw.Connection], T]) -> T:
         with self._readers() as connection:
             try:
@@ -224,4 +231,4 @@ def _opening(folder: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, apsw.Error) as error:
-        raise StorageUnavailable(f"the store in {folder} cannot be opened: {error}") from error
+        raise StorageUnavailable(f"the store in {folder} cannot be opened: {meaning(error) or error}") from error
