@@ -65,18 +65,21 @@ def _numpy() -> Backend:
 
 
 def _cupy() -> Backend:
+    asked = "the backend cupy was asked for, and"
     try:
         import cupy  # noqa: PLC0415  optional
     except ImportError as error:
-        raise BackendUnavailable(f"the backend cupy was asked for, and CuPy cannot be imported: {error}") from error
+        raise BackendUnavailable(f"{asked} CuPy cannot be imported: {error}") from error
     try:
-        count = cupy.cuda.runtime.getDeviceCount()
-        properties = cupy.cuda.runtime.getDeviceProperties(0) if count else {}
+        if not cupy.cuda.runtime.getDeviceCount():
+            raise BackendUnavailable(f"{asked} there is no CUDA device")
+        device = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
+        blas = cupy.cuda.cublas.getVersion(cupy.cuda.device.get_cublas_handle())
+    except ImportError as error:  # CuPy loads CUDA's libraries when they are first used
+        raise BackendUnavailable(f"{asked} a library of CUDA is missing: {error}") from error
     except cupy.cuda.runtime.CUDARuntimeError as error:
-        raise BackendUnavailable(f"the backend cupy was asked for, and no CUDA device answers: {error}") from error
-    if not count:
-        raise BackendUnavailable("the backend cupy was asked for, and there is no CUDA device")
-    return Backend("cupy", cupy, properties["name"].decode(), f"cuBLAS {cupy.cuda.cublas.getVersion(0)}")
+        raise BackendUnavailable(f"{asked} no CUDA device answers: {error}") from error
+    return Backend("cupy", cupy, device, f"cuBLAS {blas}")
 
 
 def cupy_erfc(z: Array) -> Array:

@@ -11,8 +11,8 @@ from core import equations
 from core.activations import ACTIVATIONS
 from core.costs import OutputLayer, output_layer
 from core.errors import InvalidBatch
-from core.feedforward import Trace, feedforward
-from core.finite import quiet, require_finite
+from core.feedforward import Trace, as_computed, feedforward
+from core.finite import quiet, require_finite, require_finite_parameters
 from core.network import LayerParameters, Parameters
 from core.types import Array, ArrayModule
 
@@ -53,7 +53,8 @@ def require_targets(xp: ArrayModule, parameters: Parameters, y: Array, examples:
     if tuple(y.shape) != (examples, units):
         detail = f"the targets have shape {tuple(y.shape)}, not {(examples, units)}"
         raise InvalidBatch(detail, ("targets",))
-    return y
+    with quiet():
+        return as_computed(xp, parameters, y)
 
 
 def _one_hot(xp: ArrayModule, parameters: Parameters, labels: Array, examples: int, units: int) -> Array:
@@ -82,7 +83,7 @@ def cost_of(xp: ArrayModule, parameters: Parameters, trace: Trace, y: Array) -> 
     with quiet():
         costs = _head(parameters).value(xp, y, last.z, last.a)
         mean = xp.sum(costs) / costs.shape[0]
-    require_finite(xp, mean, None, "cost")
+    require_finite(xp, mean, last.layer, "cost")
     return float(mean)
 
 
@@ -121,10 +122,10 @@ def _mean_gradient(xp: ArrayModule, parameters: Parameters, trace: Trace, errors
     for index, delta in enumerate(errors):
         w = equations.mean_weight_gradient(delta, trace.input_of(index))
         b = equations.mean_bias_gradient(xp, delta)
-        require_finite(xp, w, index + 2, "gradient")
-        require_finite(xp, b, index + 2, "gradient")
         layers.append((w, b))
-    return Parameters.from_layers(xp, parameters.architecture, layers)
+    gradient = Parameters.from_layers(xp, parameters.architecture, layers)
+    require_finite_parameters(xp, gradient, "gradient")
+    return gradient
 
 
 def per_example_gradients(xp: ArrayModule, found: Backprop) -> tuple[LayerParameters, ...]:

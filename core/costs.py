@@ -102,6 +102,11 @@ def _weighted_log(xp: ArrayModule, weight: Array, a: Array) -> Array:
     return xp.where(weight == 0, xp.zeros_like(a), weight * xp.log(xp.where(weight == 0, xp.ones_like(a), a)))
 
 
+def _ratio(xp: ArrayModule, weight: Array, a: Array) -> Array:
+    """The slope of `_weighted_log`: weight / a, and 0 where the weight is 0, whatever a is."""
+    return xp.where(weight == 0, xp.zeros_like(a), weight / xp.where(weight == 0, xp.ones_like(a), a))
+
+
 def _binary_cross_entropy(xp: ArrayModule, y: Array, a: Array) -> Array:
     return -_sum(xp, _weighted_log(xp, y, a) + _weighted_log(xp, 1 - y, 1 - a))
 
@@ -127,8 +132,12 @@ _ALL = (
         lambda xp, y, a: _sign(xp, a - y) / a.shape[1],
     ),
     Cost("huber", _huber, _huber_gradient),
-    Cost("binary_cross_entropy", _binary_cross_entropy, lambda _xp, y, a: (a - y) / (a * (1 - a))),
-    Cost("cross_entropy", _cross_entropy, lambda _xp, y, a: -y / a),
+    Cost(
+        "binary_cross_entropy",
+        _binary_cross_entropy,
+        lambda xp, y, a: _ratio(xp, 1 - y, 1 - a) - _ratio(xp, y, a),
+    ),
+    Cost("cross_entropy", _cross_entropy, lambda xp, y, a: -_ratio(xp, y, a)),
 )
 
 COSTS: Mapping[str, Cost] = {cost.name: cost for cost in _ALL}

@@ -65,7 +65,7 @@ class InvalidOptions(CoreError):
 
 @dataclass(eq=False)
 class NonFiniteError(CoreError):
-    """A computation left the finite numbers: in which layer (2..L, or None for the cost) and in which quantity."""
+    """A computation left the finite numbers: in which layer (2..L, the cost counted to L) and in which quantity."""
 
     layer: int | None = None
     quantity: str = ""

@@ -15,7 +15,7 @@ from core.finite import quiet, require_finite
 from core.network import Parameters
 from core.types import Array, ArrayModule
 
-__all__ = ["LayerTrace", "Trace", "feedforward", "predict", "require_inputs"]
+__all__ = ["LayerTrace", "Trace", "as_computed", "feedforward", "predict", "require_inputs"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,27 +51,35 @@ def require_inputs(parameters: Parameters, x: Array) -> None:
         raise InvalidBatch(f"the inputs have shape {tuple(x.shape)}, not (m, {inputs}) with m >= 1", ("inputs",))
 
 
+def as_computed(xp: ArrayModule, parameters: Parameters, array: Array) -> Array:
+    """The array in the dtype that the network computes in, so that no product is promoted to another."""
+    dtype = parameters.vector.dtype
+    return array if array.dtype == dtype else xp.astype(array, dtype)
+
+
 def feedforward(xp: ArrayModule, parameters: Parameters, x: Array) -> Trace:
-    """Every z^l and a^l for x (m, n_1), in the network's dtype.
+    """Every z^l and a^l for x (m, n_1), in the network's dtype, which x is rounded to.
 
     Raises:
         InvalidBatch: x is not (m, n_1). NonFiniteError: names the first layer that left the finite numbers.
     """
+    require_inputs(parameters, x)
     with quiet():
+        x = as_computed(xp, parameters, x)
         return Trace(x, tuple(_layers(xp, parameters, x)))
 
 
 def predict(xp: ArrayModule, parameters: Parameters, x: Array) -> Array:
     """The outputs a^L (m, n_L) alone; no layer is kept. Raises as `feedforward`."""
+    require_inputs(parameters, x)
     with quiet():
-        for layer in _layers(xp, parameters, x):
+        for layer in _layers(xp, parameters, as_computed(xp, parameters, x)):
             outputs = layer.a
     return outputs
 
 
 def _layers(xp: ArrayModule, parameters: Parameters, x: Array) -> Iterator[LayerTrace]:
     """Equation (0) and a = sigma(z), layer after layer."""
-    require_inputs(parameters, x)
     a = x
     for held, shape in zip(parameters.layers, parameters.architecture.layers, strict=True):
         z = equations.weighted_input(held.weights, held.biases, a)

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 import numpy as np
 
 from core.errors import NonFiniteError
+from core.network import Parameters
 from core.types import Array, ArrayModule
 
-__all__ = ["all_finite", "quiet", "require_finite"]
+__all__ = ["all_finite", "quiet", "require_finite", "require_finite_parameters"]
 
 
 @contextmanager
@@ -33,3 +34,11 @@ def require_finite(xp: ArrayModule, array: Array, layer: int | None, quantity: s
     if not all_finite(xp, array):
         where = "" if layer is None else f" of layer {layer}"
         raise NonFiniteError(f"the {quantity}{where} left the finite numbers", layer, quantity)
+
+
+def require_finite_parameters(xp: ArrayModule, parameters: Parameters, quantity: str) -> None:
+    """Raise `NonFiniteError` for the first layer whose part of the flat vector is not finite; one reduction where all are."""
+    if all_finite(xp, parameters.vector):
+        return
+    for place in parameters.architecture.layout:
+        require_finite(xp, parameters.vector[place.start : place.stop], place.layer, quantity)

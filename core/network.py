@@ -117,7 +117,13 @@ class LayerParameters:
 
 @dataclass(frozen=True, eq=False)
 class Parameters:
-    """The numbers of a network as one vector (P,) of its dtype, and its layers as views of that vector."""
+    """The numbers of a network as one vector (P,) of its dtype, and its layers as views of that vector.
+
+    A complex vector is allowed: it is how the complex step differentiates.
+
+    Raises:
+        InvalidBatch: another shape or dtype.
+    """
 
     architecture: Architecture
     vector: Array
@@ -126,6 +132,9 @@ class Parameters:
         expected = (self.architecture.parameter_count,)
         if tuple(self.vector.shape) != expected:
             raise InvalidBatch(f"the parameters have shape {tuple(self.vector.shape)}, not {expected}", ("parameters",))
+        dtype = _name_of(self.vector.dtype)
+        if dtype != self.architecture.dtype and not dtype.startswith("complex"):
+            raise InvalidBatch(f"the parameters are {dtype}, not {self.architecture.dtype}", ("parameters",))
 
     @cached_property
     def layers(self) -> tuple[LayerParameters, ...]:
@@ -133,7 +142,7 @@ class Parameters:
         return tuple(
             LayerParameters(
                 place.layer,
-                self.vector[place.start : place.split].reshape((place.rows, place.columns)),
+                _reshaped(self.vector[place.start : place.split], (place.rows, place.columns)),
                 self.vector[place.split : place.stop],
             )
             for place in self.architecture.layout
@@ -143,7 +152,7 @@ class Parameters:
     def from_layers(
         cls, xp: ArrayModule, architecture: Architecture, layers: Sequence[tuple[Array, Array]]
     ) -> Parameters:
-        """Join (w, b) of every layer, ascending.
+        """Join (w, b) of every layer, ascending, rounded to the network's dtype.
 
         Raises:
             InvalidBatch: too few or too many layers, or a shape that is not the layer's.
@@ -157,5 +166,24 @@ class Parameters:
                 if tuple(array.shape) != shape:
                     detail = f"the {name} of layer {place.layer} have shape {tuple(array.shape)}, not {shape}"
                     raise InvalidBatch(detail, ("layers", index, name))
-                pieces.append(xp.reshape(array, (-1,)))
+                pieces.append(xp.reshape(_in_dtype(xp, array, architecture.dtype), (-1,)))
         return cls(architecture, xp.concat(pieces))
+
+
+def _name_of(dtype: object) -> str:
+    """`float32`, whether NumPy or another module says it."""
+    return str(dtype).rpartition(".")[2]
+
+
+def _reshaped(array: Array, shape: tuple[int, int]) -> Array:
+    """A view in another shape: by the method that NumPy's and CuPy's arrays have, else by the standard's function."""
+    if hasattr(array, "reshape"):
+        return array.reshape(shape)
+    view: Array = array.__array_namespace__().reshape(array, shape)
+    return view
+
+
+def _in_dtype(xp: ArrayModule, array: Array, dtype: DtypeName) -> Array:
+    if _name_of(array.dtype) == dtype or xp.isdtype(array.dtype, "complex floating"):
+        return array
+    return xp.astype(array, getattr(xp, dtype))

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.backprop import backprop
-from core.finite import quiet, require_finite
-from core.network import Parameters
+from core.finite import all_finite, quiet, require_finite, require_finite_parameters
+from core.network import Architecture, Parameters
 from core.optimizers import OptimizerState, Options, update
 from core.types import Array, ArrayModule
 
@@ -31,13 +31,20 @@ class Step:
 def gradient_norm(xp: ArrayModule, gradient: Parameters) -> float:
     """The global L2 norm of a gradient, scaled by its largest entry so that no square overflows."""
     with quiet():
-        largest = xp.max(xp.abs(gradient.vector))
+        sizes = xp.abs(gradient.vector)
+        largest = xp.max(sizes)
         if float(largest) == 0.0:
             return 0.0
-        scaled = gradient.vector / largest
+        scaled = sizes / largest
         norm = largest * xp.sqrt(xp.sum(scaled * scaled))
-    require_finite(xp, norm, None, "gradient norm")
+        if not all_finite(xp, norm):
+            require_finite(xp, norm, _layer_at(gradient.architecture, int(xp.argmax(sizes))), "gradient norm")
     return float(norm)
+
+
+def _layer_at(architecture: Architecture, index: int) -> int:
+    """The layer (2..L) that holds entry `index` of the flat vector."""
+    return next(place.layer for place in architecture.layout if index < place.stop)
 
 
 def sgd_step(
@@ -55,9 +62,8 @@ def sgd_step(
     with quiet():
         vector, state = update(xp, architecture, parameters.vector, found.gradient.vector, norm, state, options)
         moved = Parameters(architecture, vector)
-        for layer in moved.layers:
-            require_finite(xp, layer.weights, layer.layer, "updated weights")
-            require_finite(xp, layer.biases, layer.layer, "updated biases")
+        require_finite_parameters(xp, moved, "updated parameters")
         for name, array in state.arrays.items():
-            require_finite(xp, array, None, f"optimizer's {name}")
+            if array.ndim:  # a count or a factor below 1 cannot leave
+                require_finite_parameters(xp, Parameters(architecture, array), f"optimizer's {name}")
     return Step(moved, state, found.cost, norm)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -49,11 +50,16 @@ def make_options(kind: str, values: Mapping[str, Any]) -> Options:
     """The options of a kind from their values by name.
 
     Raises:
-        InvalidOptions: an unknown kind, or a value out of its range.
+        InvalidOptions: an unknown kind or option, or a value out of its range.
     """
     if kind not in OPTIMIZERS:
         raise InvalidOptions(f"unknown optimizer; known are {', '.join(OPTIMIZERS)}", ("kind",))
-    return OPTIMIZERS[kind].options(**values)
+    options = OPTIMIZERS[kind].options
+    known = [field.name for field in fields(options)]
+    for name in values:
+        if name not in known:
+            raise InvalidOptions(f"{kind} has no such option; it has {', '.join(known)}", (name,))
+    return options(**values)
 
 
 def update(

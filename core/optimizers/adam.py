@@ -17,7 +17,7 @@ __all__ = ["ADAM", "AdamOptions", "require_betas", "step_from_moments"]
 
 def require_betas(betas: tuple[float, float]) -> None:
     """Raise `InvalidOptions` unless both decays are in [0, 1)."""
-    require(all(0 <= beta < 1 for beta in betas), "betas", "are at least 0 and below 1")
+    require(len(betas) == 2 and all(0 <= beta < 1 for beta in betas), "betas", "are two, at least 0 and below 1")
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def step_from_moments(
     zero = xp.zeros_like(theta)
     mean = beta1 * arrays.get("mean", zero) + (1 - beta1) * g
     square = beta2 * arrays.get("square", zero) + (1 - beta2) * g * g
-    remembered = {"step": count, "mean": mean, "square": square}
+    remembered = {**arrays, "step": count, "mean": mean, "square": square}
     if options.amsgrad:
         square = xp.maximum(arrays.get("largest_square", zero), square)
         remembered["largest_square"] = square

@@ -43,7 +43,8 @@ def _update(
     if options.centered:
         mean = options.alpha * arrays.get("mean", zero) + (1 - options.alpha) * g
         remembered["mean"] = mean
-        variance = square - mean * mean
+        # Not negative but by rounding, whose root would be no number; PyTorch lets it.
+        variance = xp.maximum(square - mean * mean, zero)
     direction = g / (xp.sqrt(variance) + options.eps)
     if options.momentum > 0:
         direction = options.momentum * arrays.get("velocity", zero) + direction
