@@ -7,7 +7,7 @@ infinite. Numbers are float64 until the network's dtype is known; then `cast` ma
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from service.codecs.pointers import join, pointer
 from service.errors import Fault, InvalidInput, NonFinite
 
-__all__ = ["ArrayError", "cast", "cast_layers", "labels", "numbers", "require_finite_document", "targets"]
+__all__ = ["ArrayError", "cast", "cast_layers", "labels", "number_leaves", "numbers", "require_finite", "targets"]
 
 Array = npt.NDArray[Any]
 
@@ -103,19 +103,23 @@ def cast_layers(layers: Sequence[tuple[Array, Array]], dtype: npt.DTypeLike, pla
     ]
 
 
-def require_finite_document(document: dict[str, Any]) -> None:
-    """Raise NonFinite where an answer holds a NaN or an infinity: none may leave."""
-    waiting: list[Any] = [document]
+def number_leaves(document: object) -> Iterator[Array | np.floating[Any] | float]:
+    """The floating arrays and numbers in a document."""
+    waiting = [document]
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):
             waiting.extend(value.values())
         elif isinstance(value, list):
             waiting.extend(value)
-        elif isinstance(value, np.ndarray):
-            if value.dtype.kind == "f" and not _all_finite(value):
-                raise NonFinite("The answer holds a number that is not finite.")
-        elif isinstance(value, (float, np.floating)) and not math.isfinite(value):
+        elif isinstance(value, (float, np.floating)) or (isinstance(value, np.ndarray) and value.dtype.kind == "f"):
+            yield value
+
+
+def require_finite(leaves: Iterable[Array | np.floating[Any] | float]) -> None:
+    """Raise NonFinite where an answer holds a NaN or an infinity: none may leave."""
+    for leaf in leaves:
+        if not (_all_finite(leaf) if isinstance(leaf, np.ndarray) else math.isfinite(leaf)):
             raise NonFinite("The answer holds a number that is not finite.")
 
 

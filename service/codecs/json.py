@@ -6,17 +6,21 @@ through the body again and says what and where.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import orjson
 
 from service.codecs import strict
-from service.codecs.arrays import require_finite_document
+from service.codecs.arrays import number_leaves, require_finite
 from service.codecs.pointers import excerpt
 from service.errors import Fault, InvalidInput, MalformedBody
 
 __all__ = ["parse", "render"]
+
+_MISLEADING: Final = np.uint32(0x15AE43FD).view(np.float32)
+"""The one float32 (with its negative) whose shortest digits, 7.038531e-26, a reader that goes by way of float64 takes for
+its neighbor: float64 rounds them to exactly half way. All others were tried."""
 
 
 def parse(body: bytes, what: str = "The body") -> dict[str, Any]:
@@ -70,14 +74,28 @@ def render(document: dict[str, Any]) -> bytes:
     Raises:
         NonFinite: a NaN or an infinity is in it (JSON has neither).
     """
-    require_finite_document(document)  # orjson would write them as null
+    leaves = list(number_leaves(document))
+    require_finite(leaves)  # orjson would write them as null
+    if any(_misleads(leaf) for leaf in leaves):
+        document = _widened(document)
     return orjson.dumps(document, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
+def _misleads(leaf: object) -> bool:
+    return getattr(leaf, "dtype", None) == np.float32 and bool((np.abs(leaf) == _MISLEADING).any())  # type: ignore[call-overload]
+
+
+def _widened(value: Any) -> Any:
+    """The document with its float32 arrays that mislead as float64, which writes all the digits that they need."""
+    if isinstance(value, dict):
+        return {key: _widened(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_widened(item) for item in value]
+    return value.astype(np.float64) if _misleads(value) else value
+
+
 def _plain(value: object) -> object:
-    """What orjson does not take as it is: arrays that are not contiguous, without dimensions, or byte-swapped."""
+    """What orjson does not take as it is: arrays that are not contiguous, or without dimensions."""
     if isinstance(value, np.ndarray):
-        if value.ndim == 0:
-            return value.astype(value.dtype.newbyteorder("="))[()]
-        return np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("="))
+        return np.ascontiguousarray(value) if value.ndim else value[()]
     raise TypeError(f"{type(value).__name__} has no JSON form")

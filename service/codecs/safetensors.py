@@ -14,7 +14,7 @@ import numpy.typing as npt
 import orjson
 
 from service.codecs import json, names
-from service.codecs.arrays import require_finite_document
+from service.codecs.arrays import number_leaves, require_finite
 from service.codecs.pointers import excerpt
 from service.codecs.strict import REPEATED
 from service.errors import Fault, InvalidInput, MalformedBody, TooLarge
@@ -88,7 +88,7 @@ def render(document: dict[str, Any]) -> bytes:
     Raises:
         NonFinite: a NaN or an infinity is in it.
     """
-    require_finite_document(document)
+    require_finite(number_leaves(document))
     tensors, rest = names.flatten(document)
     # The widest items come first, so that every tensor lies aligned.
     ordered = sorted(tensors.items(), key=lambda item: -item[1].dtype.itemsize)

@@ -31,7 +31,11 @@ def load() -> list[BadInput]:
 def safetensors(header: str, data: bytes, length: int | str | None = None) -> bytes:
     """A safetensors body with a header as it is written here, however wrong."""
     text = header.encode("utf-8")
-    size = bytes.fromhex(length) if isinstance(length, str) else (len(text) if length is None else length).to_bytes(8, "little")
+    size = (
+        bytes.fromhex(length)
+        if isinstance(length, str)
+        else (len(text) if length is None else length).to_bytes(8, "little")
+    )
     return size + text + data
 
 
