@@ -16,6 +16,7 @@ from core.network import Architecture, LayerParameters
 from core.plans.blas import Blas, Call
 from core.plans.heads import Head, head
 from core.plans.kernels import Buffers, kernel
+from core.plans.threads import threads_for, use_threads
 from core.plans.updates import Update
 from core.types import Array
 
@@ -36,6 +37,7 @@ class Plan:
         self._blas = Blas(architecture.dtype)
         self._kernels = [kernel(layer.activation) for layer in architecture.layers]
         self._layers = layers
+        self._threads = threads_for(3 * batch * architecture.parameter_count)
         self._allocate(architecture, batch)
         self._head: Head = head(
             architecture.cost, architecture.layers[-1].activation, self.buffers[-1], self._kernels[-1].scale
@@ -107,6 +109,7 @@ class Plan:
 
     def forward(self, x: Array) -> Array:
         """The outputs (m, n_L) for x (m, n_1), C-contiguous and of the plan's dtype; in the plan's own buffer."""
+        use_threads(self._threads)
         for call in self._before:
             call()
         self._first(x.T)
@@ -116,6 +119,7 @@ class Plan:
 
     def run(self, x: Array, y: Array) -> None:
         """Forward, backward and update, once; y (m, n_L)."""
+        use_threads(self._threads)
         x_t = x.T
         for call in self._before:
             call()

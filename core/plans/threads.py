@@ -1,0 +1,81 @@
+"""How many threads a product may use, chosen by the size of the work in this one place.
+
+Invariant: one BLAS pool works. NumPy and SciPy each bring an OpenBLAS of their own; plans call SciPy's, and NumPy's is held at one
+thread as soon as a plan is made. Small work stays on one thread: waking a second costs more than it gives, and in a busy
+service it takes a core from another request. Where the BLAS is not the wheels' OpenBLAS (a conda or a system build), its
+own settings stand, and `controllable` says so.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import scipy
+
+__all__ = ["SERIAL_BELOW", "controllable", "threads_for", "use_threads"]
+
+SERIAL_BELOW = 8_000_000
+"""Multiplications in one pass below which a second thread does not pay (docs/performance.md has the measurement)."""
+
+
+def threads_for(multiplications: int) -> int:
+    """How many threads a pass of that many multiplications runs on: one, or all that the process may have."""
+    return 1 if multiplications < SERIAL_BELOW else _most()
+
+
+def use_threads(count: int) -> None:
+    """Let the products that follow run on `count` threads; costs nothing where that is the number already."""
+    _pool().use(count)
+
+
+def controllable() -> bool:
+    """Whether the number of threads can be chosen here."""
+    return _pool().set_threads is not None
+
+
+@cache
+def _most() -> int:
+    """All cores of the process, or what OPENBLAS_NUM_THREADS or OMP_NUM_THREADS allow."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        if os.environ.get(name, "").isdigit():
+            return max(1, min(cores, int(os.environ[name])))
+    return cores
+
+
+class _Pool:
+    """The thread pool of SciPy's OpenBLAS."""
+
+    def __init__(self) -> None:
+        self.set_threads = _setter(Path(scipy.__file__).parent, "scipy_openblas_set_num_threads")
+        hold = _setter(Path(np.__file__).parent, "scipy_openblas_set_num_threads64_")
+        if hold is not None:
+            hold(1)
+        self._count = 0
+
+    def use(self, count: int) -> None:
+        if count != self._count and self.set_threads is not None:
+            self.set_threads(count)
+            self._count = count
+
+
+@cache
+def _pool() -> _Pool:
+    return _Pool()
+
+
+def _setter(package: Path, symbol: str) -> Callable[[int], None] | None:
+    """The function of a wheel's own OpenBLAS that sets its threads; the library is loaded already, and is not loaded again."""
+    for folder in (package.parent / f"{package.name}.libs", package / ".dylibs"):
+        for library in folder.glob("libscipy_openblas*"):
+            function = getattr(ctypes.CDLL(str(library)), symbol, None)
+            if function is not None:
+                function.argtypes, function.restype = [ctypes.c_int], None
+                setter: Callable[[int], None] = function
+                return setter
+    return None
