@@ -40,10 +40,11 @@ class ProgressLine:
         return f"  {label}  {self._full * full}{self._empty * (width - full)}  {rest}"
 
 
-def curve_text(values: Curve, out: TextIO | None = None, height: int = 9) -> str:
-    """A curve of values in 0..1 as lines of text, one point a value, the best at its right value on the axis."""
+def curve_text(values: Curve, out: TextIO | None = None) -> str:
+    """A curve of values in 0..1 as lines of text: two columns a value, and a row for each step of 0.05 (or 0.1)."""
     point, side, corner, floor = ("●", "│", "└", "─") if _speaks_unicode(out or sys.stdout) else ("o", "|", "+", "-")
     low = min(int(min(values) * 10) / 10, 0.9)
+    height = round((1 - low) * (20 if low >= 0.5 else 10))
     rows = [round((value - low) / (1 - low) * height) for value in values]
     lines = []
     for row in range(height, -1, -1):

@@ -31,7 +31,7 @@ class Promises:
 
 def table(rows: Mapping[str, str]) -> str:
     """Two columns."""
-    return "\n".join(f"  {name:<11}{value}" for name, value in rows.items())
+    return "\n".join(f"  {name:<13}{value}" for name, value in rows.items())
 
 
 def shown(path: Path) -> str:

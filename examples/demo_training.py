@@ -22,8 +22,8 @@ __all__ = ["EPOCHS", "OPTIMIZER", "SPEC", "Digits", "Run"]
 
 EPOCHS = 30
 BATCH_SIZE = 10
-TRAINING_EXAMPLES = 1437  # four fifths; the other 360 are never trained on
-SEED = 0
+TRAINING_EXAMPLES = 1437  # four fifths; the last 360 in the file are never trained on
+SEED = 7
 OPTIMIZER = {"kind": "sgd", "learning_rate": 3.0}
 SPEC: dict[str, Any] = {
     "name": "digits",
@@ -37,7 +37,11 @@ SPEC: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Digits:
-    """The images scaled to 0..1, split once by a fixed shuffle; a target is 1 at its digit and 0 elsewhere."""
+    """The images scaled to 0..1; a target is 1 at its digit and 0 elsewhere.
+
+    The split is the file's own order. Neighbors in the file are by the same hand, so a shuffled split would examine the
+    network on people whose writing it has learned from, and flatter it: 0.97 to 0.99 in place of about 0.92.
+    """
 
     train: Batch
     test: Batch
@@ -46,8 +50,7 @@ class Digits:
     def read(cls, path: Path) -> Digits:
         """Read `images` (n, 64) of 0..16 and `labels` (n,) of 0..9."""
         with np.load(path) as file:
-            order = np.random.default_rng(SEED).permutation(len(file["labels"]))
-            inputs, targets = file["images"][order] / 16.0, np.eye(10)[file["labels"][order]]
+            inputs, targets = file["images"] / 16.0, np.eye(10)[file["labels"]]
         cut = TRAINING_EXAMPLES
         return cls(Batch(inputs[:cut], targets[:cut]), Batch(inputs[cut:], targets[cut:]))
 
@@ -122,7 +125,7 @@ class Run:
         print()
 
     def _kill(self) -> None:
-        time.sleep(0.5 / self.pace)  # half of what a step takes: the server is in the midst of it
+        time.sleep(0.25 / self.pace)  # a quarter of what a step takes: the server is in the midst of it
         self.server.kill()
 
     def _judge_the_store(self, last: int, kept: list[dict[str, Any]], reply: Step | None, seconds: float) -> None:

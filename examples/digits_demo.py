@@ -8,6 +8,7 @@ The service is another process, and all that this one knows of it is HTTP. The s
 from __future__ import annotations
 
 import argparse
+import secrets
 import signal
 import sys
 import time
@@ -65,7 +66,7 @@ def _demo(folder: Path) -> int:
     digits, promises = Digits.read(DIGITS), Promises()
     print(f"{len(digits.train.inputs):,} digits to learn from, {len(digits.test.inputs)} to be examined on\n")
     with Server(folder / "store", folder / "server.log") as server:
-        client = NetworkClient.create(server.url, SPEC, OPTIMIZER, key=f"demo-{folder.name}")
+        client = NetworkClient.create(server.url, SPEC, OPTIMIZER, key=secrets.token_hex(16))
         run = Run(client, server, digits, promises)
         run.train()
         about = client.describe()
