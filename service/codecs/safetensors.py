@@ -7,7 +7,7 @@ optional `__metadata__` of strings, then the tensors, without holes. Source: hug
 from __future__ import annotations
 
 import math
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -137,12 +137,17 @@ def _entry(name: str, value: object) -> _Entry:
     """A tensor's line of the header; types, signs and the size are checked, the place in the data is not yet."""
     if isinstance(value, dict) and value.keys() == {"dtype", "shape", "data_offsets"}:
         dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
-        if isinstance(dtype, str) and _naturals(shape, MAX_DIMENSIONS) and _naturals(offsets, 2) and len(offsets) == 2:
+        if isinstance(dtype, str) and _is_shape(shape) and _naturals(offsets, 2) and len(offsets) == 2:
             return _Entry(offsets[0], offsets[1], name, dtype, shape)
     raise _broken(f"the header's entry for {excerpt(name)!r} is not a dtype, a shape and two offsets.")
 
 
-def _naturals(value: object, most: int) -> bool:
+def _is_shape(value: object) -> TypeGuard[list[int]]:
+    # An empty tensor's other sides are bounded too: NumPy fails on [0, 2^40, 2^40].
+    return _naturals(value, MAX_DIMENSIONS) and math.prod(side or 1 for side in value) <= 2**48
+
+
+def _naturals(value: object, most: int) -> TypeGuard[list[int]]:
     return isinstance(value, list) and len(value) <= most and all(type(item) is int and item >= 0 for item in value)
 
 
