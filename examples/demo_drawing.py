@@ -56,10 +56,10 @@ def curve_text(values: Curve, out: TextIO | None = None) -> str:
 
 
 def curve_svg(costs: Curve, accuracies: Curve, killed_at: float, title: str) -> str:
-    """The cost and the accuracy by epoch side by side; `killed_at` is the epoch, with its fraction, of the SIGKILL."""
+    """The cost and the accuracy by epoch side by side; `killed_at` counts the epochs before the SIGKILL."""
     left = _panel(64, "training cost", costs, 0.0, max(costs), killed_at)
     right = _panel(424, "test accuracy", accuracies, min(0.5, *accuracies), 1.0, killed_at)
-    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 760 320" role="img">
+    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 760 300" role="img">
 <title>{title}</title>
 <style>
 text {{ font: 12px system-ui, sans-serif; fill: #444 }}
@@ -69,7 +69,7 @@ text {{ font: 12px system-ui, sans-serif; fill: #444 }}
 .kill {{ stroke: #c5330b; stroke-dasharray: 4 3 }}
 .killed {{ fill: #c5330b }}
 </style>
-<rect width="760" height="320" rx="8" fill="#fff"/>
+<rect width="760" height="300" rx="8" fill="#fff"/>
 <text class="title" x="24" y="32">{title}</text>
 {left}
 {right}
@@ -81,7 +81,7 @@ def _panel(x: int, name: str, values: Curve, low: float, high: float, killed_at:
     width, top, height = 300, 80, 180
     across = width / max(len(values) - 1, 1)
     points = [(x + i * across, top + height * (high - value) / (high - low)) for i, value in enumerate(values)]
-    # The value of an epoch stands at its end: epoch 1 is at the left edge.
+    # An epoch's value stands at its end: the left edge is the end of epoch 1.
     kill = x + (killed_at - 1) * across
     return f"""<text x="{x}" y="{top - 14}">{name}: {values[-1]:.4f} at the end</text>
 <path class="axis" d="M{x} {top}V{top + height}H{x + width}"/>

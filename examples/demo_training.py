@@ -94,7 +94,7 @@ class Run:
             began = time.perf_counter()
             if epoch == EPOCHS // 2 and number == len(batches) // 2:
                 progress.interrupt()
-                self.killed_at = epoch + number / len(batches)
+                self.killed_at = epoch - 1 + number / len(batches)
                 self._step_through_a_kill(batch)
             else:
                 self.answered.append(self.client.step(batch, self.key(len(self.answered) + 1)))
