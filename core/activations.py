@@ -16,7 +16,7 @@ from typing import Protocol
 from core.special import erfc
 from core.types import Array, ArrayModule
 
-__all__ = ["ACTIVATIONS", "Activation", "Elementwise", "Softmax", "log_sum_exp"]
+__all__ = ["ACTIVATIONS", "Activation", "Elementwise", "Softmax", "log_softmax"]
 
 LEAK = 0.01
 """Slope of leaky_relu below zero (PyTorch's default)."""
@@ -78,10 +78,10 @@ class Softmax:
         return a * (1 - a)
 
 
-def log_sum_exp(xp: ArrayModule, z: Array) -> Array:
-    """Log sum_k e^{z_k} of each row; (m, 1)."""
-    top = xp.max(z, axis=1, keepdims=True)
-    return top + xp.log(xp.sum(xp.exp(z - top), axis=1, keepdims=True))
+def log_softmax(xp: ArrayModule, z: Array) -> Array:
+    """Log a_j of the softmax, from differences of z alone, so that a large z costs no digits; (m, n)."""
+    below = z - xp.max(z, axis=1, keepdims=True)
+    return below - xp.log(xp.sum(xp.exp(below), axis=1, keepdims=True))
 
 
 def _decay(xp: ArrayModule, z: Array) -> Array:
@@ -113,8 +113,8 @@ def _elu(xp: ArrayModule, z: Array) -> Array:
     return xp.where(z > 0, z, xp.expm1(negative))
 
 
-def _elu_slope(xp: ArrayModule, z: Array, a: Array) -> Array:
-    return xp.where(z > 0, xp.ones_like(z), a + 1)
+def _elu_slope(xp: ArrayModule, z: Array, a: Array) -> Array:  # noqa: ARG001  a + 1 would lose what is left of e^z
+    return xp.exp(xp.where(z > 0, xp.zeros_like(z), z))
 
 
 def _gelu(xp: ArrayModule, z: Array) -> Array:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from core import equations
-from core.activations import ACTIVATIONS, Activation, log_sum_exp, softplus
+from core.activations import ACTIVATIONS, Activation, log_softmax, softplus
 from core.types import Array, ArrayModule
 
 __all__ = ["COSTS", "LAST_LAYERS", "Cost", "OutputLayer", "output_layer"]
@@ -166,7 +166,7 @@ def _sigmoid_binary_error(_xp: ArrayModule, y: Array, z: Array, a: Array) -> Arr
 
 
 def _softmax_cross_value(xp: ArrayModule, y: Array, z: Array, a: Array) -> Array:  # noqa: ARG001  from z alone
-    return _sum(xp, y * (log_sum_exp(xp, z) - z))
+    return -_sum(xp, y * log_softmax(xp, z))
 
 
 def _softmax_cross_error(xp: ArrayModule, y: Array, z: Array, a: Array) -> Array:  # noqa: ARG001  from a alone
@@ -186,32 +186,33 @@ def _largest(xp: ArrayModule, z: Array) -> Array:
 
 
 def _without_largest(xp: ArrayModule, z: Array) -> tuple[Array, Array]:
-    """The mask of the largest entry, and log sum exp of the others (m, 1); there must be two outputs."""
+    """The mask of the largest entry, and z_i minus the log sum exp of the others (m, n); there must be two outputs."""
     mask = _largest(xp, z)
     others = xp.where(mask, xp.min(z, axis=1, keepdims=True) * xp.ones_like(z), z)
-    top = xp.max(others, axis=1, keepdims=True)
-    e = xp.where(mask, xp.zeros_like(z), xp.exp(others - top))
-    return mask, top + xp.log(xp.sum(e, axis=1, keepdims=True))
+    below = z - xp.max(others, axis=1, keepdims=True)
+    e = xp.where(mask, xp.zeros_like(z), xp.exp(xp.where(mask, xp.zeros_like(z), below)))
+    return mask, below - xp.log(xp.sum(e, axis=1, keepdims=True))
 
 
 def _softmax_binary_value(xp: ArrayModule, y: Array, z: Array, a: Array) -> Array:
-    total = log_sum_exp(xp, z)
-    mask, rest = _without_largest(xp, z)
+    log_a = log_softmax(xp, z)
+    mask, over_rest = _without_largest(xp, z)
     below = xp.where(mask, xp.zeros_like(a), a)
-    log_complement = xp.where(mask, rest - total, xp.log1p(-below))
+    # log(1 - a_j) of the largest is lse_{k != j} - lse = log a_j - (z_j - lse_{k != j}).
+    log_complement = xp.where(mask, log_a - over_rest, xp.log1p(-below))
     kept = xp.where(y == 1, xp.zeros_like(y), (1 - y) * log_complement)
-    return -_sum(xp, y * (z - total) + kept)
+    return -_sum(xp, y * log_a + kept)
 
 
 def _softmax_binary_error(xp: ArrayModule, y: Array, z: Array, a: Array) -> Array:
     # dC/dz_i = a_i sum(y) - y_i - sum_j (1 - y_j) ([i != j] e^{z_i - lse_{k != j}} - a_i)
-    mask, rest = _without_largest(xp, z)
+    mask, over_rest = _without_largest(xp, z)
     zero = xp.zeros_like(a)
     complement = xp.where(mask, xp.ones_like(a), 1 - a)
     odds = xp.where(mask, zero, (1 - y) / complement)
     from_others = a * (xp.sum(odds, axis=1, keepdims=True) - odds)
     top_weight = xp.sum(xp.where(mask, 1 - y, zero), axis=1, keepdims=True)
-    from_top = xp.where(mask, zero, top_weight * xp.exp(xp.where(mask, zero, z - rest)))
+    from_top = xp.where(mask, zero, top_weight * xp.exp(xp.where(mask, zero, over_rest)))
     return a * xp.sum(y, axis=1, keepdims=True) - y + a * xp.sum(1 - y, axis=1, keepdims=True) - from_others - from_top
 
 
