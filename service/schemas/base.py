@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, TypeVar
 import numpy.typing as npt
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic.config import JsonDict
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
 
 from service.codecs import arrays
 from service.codecs.arrays import ArrayError
@@ -134,7 +134,16 @@ Seed = Annotated[
 Count = Annotated[int, Field(ge=1, le=MAX_SAFE_INTEGER)]
 LayerNumber = Annotated[int, Field(ge=2, le=MAX_SAFE_INTEGER, description="As in the lecture: layer 1 is the input.")]
 VersionNumber = Annotated[int, Field(ge=0, le=MAX_SAFE_INTEGER, description="Counts the network's updates.")]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+def _json_number(value: object) -> object:
+    # Pydantic takes whatever has a `__float__`, and a tensor with one entry has.
+    if type(value) is not float and type(value) is not int:
+        raise PydanticKnownError("float_type")
+    return value
+
+
+Finite = Annotated[float, BeforeValidator(_json_number), Field(allow_inf_nan=False)]
+NonNegative = Annotated[Finite, Field(ge=0)]
 _TIME: JsonDict = {"format": "date-time", "examples": ["2026-01-01T00:00:00.000000Z"]}
 Timestamp = Annotated[str, Field(description="UTC, ISO 8601.", json_schema_extra=_TIME)]

@@ -15,7 +15,7 @@ from service.schemas.base import Body, Finite, NonNegative
 
 __all__ = ["Adadelta", "Adagrad", "Adam", "AdamW", "NAdam", "Optimizer", "RMSprop", "Sgd", "options"]
 
-Decay = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+Decay = Annotated[NonNegative, Field(lt=1)]
 Betas = Annotated[
     tuple[Decay, Decay],
     BeforeValidator(lambda value: tuple(value) if type(value) is list else value),
@@ -113,7 +113,7 @@ class Adadelta(_Optimizer):
 
     kind: Literal["adadelta"]
     learning_rate: NonNegative = 1.0
-    rho: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.9
+    rho: Annotated[NonNegative, Field(le=1)] = 0.9
     eps: NonNegative = 1e-6
 
 

@@ -31,7 +31,12 @@ def _subclasses(kind: type) -> set[type]:
     return {kind} | {deeper for below in kind.__subclasses__() for deeper in _subclasses(below)}
 
 
+ONLY = ("identity",)
 SPOKEN = ", ".join(SUPPORTED)
+
+
+def _of(member: str, *values: str) -> dict[str, Any]:
+    return {member: list(values)}
 
 
 def _at(pointer: str) -> dict[str, Any]:
@@ -47,14 +52,14 @@ CASES: list[tuple[Exception, str, int, dict[str, str], dict[str, Any]]] = [
         "unsupported-media-type",
         415,
         {"accept": SPOKEN},
-        {"supported": [*SUPPORTED]},
+        _of("supported", *SUPPORTED),
     ),
     (
         errors.UnsupportedMediaType("d", ("identity",)),
         "unsupported-media-type",
         415,
         {"accept-encoding": "identity"},
-        {"supported": ["identity"]},
+        _of("supported", "identity"),
     ),
     (errors.NotAcceptable("d", SUPPORTED), "not-acceptable", 406, {}, {"available": [*SUPPORTED]}),
     (errors.NotFound("d"), "not-found", 404, {}, {}),
