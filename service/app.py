@@ -63,6 +63,7 @@ class _Measured:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        self._metrics.begun()
         begun = time.perf_counter()
         status = 500
 

@@ -37,8 +37,15 @@ class Metrics:
             registry=self._registry,
         )
 
+        self._running = Gauge("gradwire_requests_running", "Requests without an answer yet.", registry=self._registry)
+
+    def begun(self) -> None:
+        """Count one request that has come in."""
+        self._running.inc()
+
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count one request; `route` is a template, never a path, so that clients cannot make up series."""
+        """Count one request that was begun; `route` is a template, never a path, so that clients cannot make up series."""
+        self._running.dec()
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(seconds)
 

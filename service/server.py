@@ -19,11 +19,14 @@ from typing import Final
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from core.errors import CoreError
 from service.app import create_app
+from service.errors import ServiceError
 from service.settings import Settings
 
 __all__ = ["StartError", "serve"]
 
+_server_log: Final = logging.getLogger("uvicorn.error")
 _BACKLOG: Final = 2048
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -56,8 +59,11 @@ def serve(settings: Settings) -> None:
         server = _Server(config, f"http://{_address(listener)}")
         try:
             server.run(sockets=[listener])
-        except SystemExit as stopped:  # uvicorn's way to say that the lifespan did not start
-            raise StartError(getattr(app.state, "cannot_start", None) or "the service could not start") from stopped
+        except SystemExit:  # uvicorn's way to say that the lifespan did not start
+            reason = app.state.cannot_start
+            if isinstance(reason, ServiceError | CoreError):
+                raise StartError(reason.detail) from reason
+            raise reason from None
 
 
 class _Server(uvicorn.Server):
@@ -69,6 +75,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        _server_log.setLevel(logging.WARNING)
         about = self.lifespan.state["about"]
         sys.stderr.write(f"gradwire: listening on {self._url}, {about}\n")
         sys.stderr.flush()
@@ -126,7 +133,6 @@ def _address(listener: socket.socket) -> str:
 
 def _log_to_stderr(settings: Settings) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    # A start that fails says so in one line, and uvicorn would log its traceback before.
-    logging.getLogger("uvicorn.error").addFilter(lambda record: "Traceback" not in record.getMessage())
+    # A start that fails says so in one line, and uvicorn would log its traceback before; `startup` lowers the level.
+    _server_log.setLevel(logging.CRITICAL)
     logging.getLogger("uvicorn.access").disabled = not settings.access_log

@@ -28,9 +28,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 @pytest.fixture(scope="session")
-def client(server: Running) -> Iterator[httpx.Client]:
-    with server.client() as client:
-        yield client
+def client(server: Running) -> httpx.Client:
+    return server.client()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 
 GRADWIRE = Path(sys.executable).with_name("gradwire")
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 class Running:
@@ -23,6 +23,7 @@ class Running:
         self.data = folder / "data"
         self.log = folder / "stderr.txt"
         self._flags = flags
+        self._clients: list[httpx.Client] = []
         self.start()
 
     def start(self) -> None:
@@ -43,8 +44,10 @@ class Running:
             time.sleep(0.02)
         raise AssertionError(f"the server does not listen: {said}")
 
-    def client(self, **options: object) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=60, trust_env=False, **options)
+    def client(self) -> httpx.Client:
+        """A client of this life of the server; `stop` closes it."""
+        self._clients.append(httpx.Client(base_url=self.url, timeout=PATIENCE, trust_env=False))
+        return self._clients[-1]
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
@@ -58,6 +61,8 @@ class Running:
 
     def stop(self) -> None:
         """Whatever state it is in, it is not there afterwards."""
+        for client in self._clients:
+            client.close()
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait(PATIENCE)

@@ -51,7 +51,7 @@ def flatten(document: dict[str, Any]) -> dict[str, np.ndarray]:
     """The arrays of a JSON answer under the names that they have in safetensors."""
     named: dict[str, np.ndarray] = {}
     for key, value in document.items():
-        if key in ARRAYS:
+        if key in ARRAYS and isinstance(value, list):
             named[key] = np.asarray(value)
         elif isinstance(value, list) and value and isinstance(value[0], dict) and "layer" in value[0]:
             for entry in value:
