@@ -24,7 +24,9 @@ _RESERVED: Final = 8  # bytes at the end of a page that hold its checksum
 _VFS: Final = "cksmvfs"
 _BUSY_MILLISECONDS: Final = 10_000
 _LARGEST_IDLE_WAL: Final = 64 * 1024 * 1024
-_CACHE_KILOBYTES: Final = 32 * 1024  # dropping an old version walks its pages, and rereading them costs a fifth of a step
+_CACHE_KILOBYTES: Final = (
+    32 * 1024
+)  # dropping an old version walks its pages, and rereading them costs a fifth of a step
 
 
 def open_writer(path: Path) -> apsw.Connection:
@@ -39,7 +41,7 @@ def open_writer(path: Path) -> apsw.Connection:
     connection.reserve_bytes(reserve=_RESERVED)  # of a new database; an older one keeps what it has
     if connection.pragma("journal_mode", "wal") != "wal":
         raise StorageUnavailable(f"{path} cannot have a write-ahead log")
-    if connection.reserve_bytes() != _RESERVED or not connection.pragma("checksum_verification"):
+    if int(connection.pragma("checksum_verification") or 0) != 1:
         raise StorageUnavailable(f"{path} has no page checksums: it was not made by this service")
     connection.pragma("synchronous", "full")
     connection.pragma("wal_autocheckpoint", 0)  # the writer does it between commits, when nobody waits

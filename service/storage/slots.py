@@ -99,15 +99,23 @@ class Slots:
                 self._slots[number] = self._slots.pop(number)  # last in the order of leaving
             self._trim()
 
-    def _take(self, nbytes: int, owner: Owner) -> int:
+    def drop_spares(self) -> None:
+        """Give all free slots back to the disk."""
         with self._lock:
-            fits = [(slot.capacity, number) for number, slot in self._free() if nbytes <= slot.capacity <= 2 * nbytes]
+            self._trim(room=0)
+
+    def _take(self, nbytes: int, owner: Owner) -> int:
+        capacity = -(-nbytes // _STEP) * _STEP
+        with self._lock:
+            fits = [
+                (slot.capacity, number) for number, slot in self._free() if capacity <= slot.capacity <= 2 * capacity
+            ]
             if fits:
                 number = min(fits)[1]
                 self._slots[number].owner = owner
                 return number
             number, self._next = self._next, self._next + 1
-            self._slots[number] = _Slot(-(-nbytes // _STEP) * _STEP, owner)
+            self._slots[number] = _Slot(capacity, owner)
         try:
             self._allocate(number)
         except OSError:
@@ -162,9 +170,10 @@ class Slots:
     def _free(self) -> list[tuple[int, _Slot]]:
         return [(number, slot) for number, slot in self._slots.items() if slot.owner is None and not slot.readers]
 
-    def _trim(self) -> None:
-        largest = max((slot.capacity for slot in self._slots.values() if slot.owner is not None), default=0)
-        room = max(self._spare_bytes, 2 * largest)
+    def _trim(self, room: int | None = None) -> None:
+        if room is None:
+            largest = max((slot.capacity for slot in self._slots.values() if slot.owner is not None), default=0)
+            room = max(self._spare_bytes, 2 * largest)
         for number, slot in reversed(self._free()):
             room -= slot.capacity
             if room < 0:

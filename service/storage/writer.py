@@ -16,7 +16,7 @@ from typing import Final
 
 import apsw
 
-from service.errors import ServiceError, StorageUnavailable
+from service.errors import ServiceError, StorageFull, StorageUnavailable
 from service.storage.faults import Stop, meaning
 from service.storage.slots import Slots
 from service.storage.transactions import Change
@@ -97,18 +97,21 @@ class Writer:
                 return batch, False
         return batch, True
 
-    def _commit(self, batch: Sequence[Write]) -> None:
+    def _commit(self, batch: Sequence[Write], *, again: bool = False) -> None:
         try:
             self._stop.check()
             settled = self._transaction(batch)
         except Exception as error:  # noqa: BLE001  whatever it is, the writes must hear of it
             outcome = self._undo(error)
-            if len(batch) == 1 or isinstance(outcome, StorageUnavailable):
+            if isinstance(outcome, StorageFull) and not again:
+                self._make_room()
+                self._commit(batch, again=True)
+            elif len(batch) == 1 or isinstance(outcome, StorageUnavailable):
                 for write in batch:
                     self._fail(write, outcome)
             else:
                 for write in batch:
-                    self._commit([write])
+                    self._commit([write], again=again)
             return
         for write, answer in zip(batch, settled, strict=True):
             if isinstance(answer, ServiceError):
@@ -146,9 +149,19 @@ class Writer:
         self._pages = pages
         return apsw.SQLITE_OK
 
+    def _make_room(self) -> None:
+        """What is ours to give: spare slots, and the log from its start once it has been copied back.
+
+        A network whose size stays the same can therefore go on on a disk that others have filled.
+        """
+        self._slots.drop_spares()
+        self._copy_back()
+
     def _checkpoint(self) -> None:
-        if self._pages < (_CHECKPOINT_IDLE if self._queue.empty() else _CHECKPOINT_BUSY):
-            return
+        if self._pages >= (_CHECKPOINT_IDLE if self._queue.empty() else _CHECKPOINT_BUSY):
+            self._copy_back()
+
+    def _copy_back(self) -> None:
         try:
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             self._pages = 0

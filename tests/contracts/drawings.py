@@ -38,7 +38,9 @@ def same(one: NetworkState, other: NetworkState) -> bool:
         one.optimizer_kind == other.optimizer_kind
         and pairs[0].keys() == pairs[1].keys()
         and all(
-            a.dtype == pairs[1][name].dtype and a.shape == pairs[1][name].shape and a.tobytes() == pairs[1][name].tobytes()
+            a.dtype == pairs[1][name].dtype
+            and a.shape == pairs[1][name].shape
+            and a.tobytes() == pairs[1][name].tobytes()
             for name, a in pairs[0].items()
         )
     )

@@ -143,7 +143,9 @@ class StoreContract:
     def test_a_write_that_fails_takes_no_other_with_it(self, store: Store) -> None:
         networks = [create(store) for _ in range(9)]
         states = [NetworkState(np.array(["no number"], object)) if at == 4 else state(1) for at in range(9)]
-        futures = [store.commit_version(network, 0, kept, made(1)) for network, kept in zip(networks, states, strict=True)]
+        futures = [
+            store.commit_version(network, 0, kept, made(1)) for network, kept in zip(networks, states, strict=True)
+        ]
         outcomes = [future.exception() for future in futures]
         assert isinstance(outcomes.pop(4), TypeError)
         assert outcomes == [None] * 8
@@ -349,7 +351,7 @@ class StoreContract:
         network = create(store)
         store.close()
         store.close()
-        for write in (lambda: store.probe(), lambda: store.commit_version(network, 0, state(1), made(1))):
+        for write in (store.probe, lambda: store.commit_version(network, 0, state(1), made(1))):
             with pytest.raises(StorageUnavailable):
                 write().result(5)
         with pytest.raises(StorageUnavailable):
