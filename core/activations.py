@@ -23,7 +23,7 @@ LEAK = 0.01
 GELU_CUBIC = 0.044715
 """Hendrycks and Gimpel, "Gaussian error linear units", 2016."""
 GELU_EDGE = 30.0
-"""Beyond this the tanh in gelu_tanh is 1 to the last bit, so its argument may stop growing (its cube would overflow)."""
+"""Beyond this the factor of z in gelu_tanh is 0 or 1 to the last bit, so its argument may stop growing; a cube would overflow."""
 
 
 class Activation(Protocol):
@@ -131,24 +131,28 @@ def _bounded(xp: ArrayModule, z: Array) -> Array:
     return xp.where(z > edge, edge, xp.where(z < -edge, -edge, z))
 
 
-def _gelu_tanh_inner(xp: ArrayModule, z: Array) -> Array:
-    z = _bounded(xp, z)
-    return xp.tanh(sqrt(2 / pi) * (z + GELU_CUBIC * z * z * z))
+# gelu_tanh is z (1 + tanh u) / 2 with u = sqrt(2/pi) (z + c z^3). As (1 + tanh u) / 2 is the sigmoid of 2u, which has all
+# its digits where 1 + tanh u has lost them, it is written with that.
+
+
+def _gelu_tanh_argument(near: Array) -> Array:
+    """2u."""
+    return 2 * sqrt(2 / pi) * (near + GELU_CUBIC * near * near * near)
 
 
 def _gelu_tanh(xp: ArrayModule, z: Array) -> Array:
-    return 0.5 * z * (1 + _gelu_tanh_inner(xp, z))
+    return z * _sigmoid(xp, _gelu_tanh_argument(_bounded(xp, z)))
 
 
 def _gelu_tanh_slope(xp: ArrayModule, z: Array, a: Array) -> Array:  # noqa: ARG001  from z alone
-    t, near = _gelu_tanh_inner(xp, z), _bounded(xp, z)
-    inner_slope = sqrt(2 / pi) * (1 + 3 * GELU_CUBIC * near * near)
-    return 0.5 * (1 + t) + 0.5 * near * (1 - t * t) * inner_slope
+    near = _bounded(xp, z)
+    argument = _gelu_tanh_argument(near)
+    s, rest = _sigmoid(xp, argument), _sigmoid(xp, -argument)
+    return s + near * s * rest * (2 * sqrt(2 / pi)) * (1 + 3 * GELU_CUBIC * near * near)
 
 
 def _silu_slope(xp: ArrayModule, z: Array, a: Array) -> Array:
-    s = _sigmoid(xp, z)
-    return s + a * (1 - s)
+    return _sigmoid(xp, z) + a * _sigmoid(xp, -z)
 
 
 _ALL: tuple[Activation, ...] = (

@@ -1,0 +1,29 @@
+"""What a test needs beyond numpy, scipy, pytest and hypothesis, and what is said where it is missing.
+
+Invariant: a test whose library is not installed is deselected, never passed, and the last lines of the run say how many
+and why.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import pytest
+
+NEEDS = {"array_api": "array_api_strict", "peers": "torch"}
+"""Marker -> the module that its tests need."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for marker, module in NEEDS.items():
+        if find_spec(module) is None:
+            left_out = [item for item in items if item.get_closest_marker(marker)]
+            items[:] = [item for item in items if not item.get_closest_marker(marker)]
+            if left_out:
+                config.hook.pytest_deselected(items=left_out)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for marker, module in NEEDS.items():
+        if find_spec(module) is None:
+            terminalreporter.write_line(f"deselected: every test marked `{marker}`, since {module} is not installed")
