@@ -51,7 +51,7 @@ def curve_text(values: Curve, out: TextIO | None = None) -> str:
         points = "".join(f"{point if at == row else ' '} " for at in rows)
         lines.append(f"  {low + row * (1 - low) / height:5.2f} {side} {points}".rstrip())
     lines.append(f"        {corner}{floor * (2 * len(values) + 1)}")
-    lines.append(f"         epoch 1{f'epoch {len(values)}':>{2 * len(values) - 7}}")
+    lines.append("         epoch 1" + f"epoch {len(values)}".rjust(2 * len(values) - 7))
     return "\n".join(lines)
 
 
