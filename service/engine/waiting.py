@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from service.errors import Overloaded
+from service.errors import Overloaded, StorageUnavailable
 
 __all__ = ["Workers", "landed"]
 
@@ -38,8 +38,8 @@ class Workers:
             return work()
         if self._busy >= self._room:
             raise Overloaded(f"{self._busy} computations are running or waiting")
+        future = _submitted(self._computing, work)
         self._busy += 1
-        future = self._computing.submit(work)
         # Counted until it has ended, and not only until its caller has gone.
         loop = asyncio.get_running_loop()
         future.add_done_callback(lambda _: _on_loop(loop, self._ended))
@@ -47,7 +47,7 @@ class Workers:
 
     async def read(self, work: Callable[[], T]) -> T:
         """What `work` returns or raises; for what waits for the disk."""
-        return await asyncio.wrap_future(self._reading.submit(work))
+        return await asyncio.wrap_future(_submitted(self._reading, work))
 
     def close(self) -> None:
         """Wait for what is running."""
@@ -76,6 +76,13 @@ async def landed(future: Future[None], publish: Callable[[], None]) -> None:
     if cancelled is not None:
         raise cancelled
     write.result()
+
+
+def _submitted(executor: ThreadPoolExecutor, work: Callable[[], T]) -> Future[T]:
+    try:
+        return executor.submit(work)
+    except RuntimeError as error:
+        raise StorageUnavailable("the engine is closed") from error
 
 
 def _on_loop(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
