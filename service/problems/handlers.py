@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 
 import orjson
-from core.errors import CoreError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from core.errors import CoreError
 from service.codecs.media import PROBLEM
 from service.codecs.pointers import excerpt
 from service.errors import ServiceError
