@@ -24,6 +24,7 @@ __all__ = [
     "Count",
     "Finite",
     "Items",
+    "JsonNumber",
     "LayerNumber",
     "Matrix",
     "Name",
@@ -143,7 +144,10 @@ def _json_number(value: object) -> object:
     return value
 
 
-Finite = Annotated[float, BeforeValidator(_json_number), Field(allow_inf_nan=False)]
-NonNegative = Annotated[Finite, Field(ge=0)]
+JsonNumber = BeforeValidator(_json_number)
+"""Stands after the bounds: pydantic would keep bounds that follow it, and describe them under its own names."""
+
+Finite = Annotated[float, Field(allow_inf_nan=False), JsonNumber]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False), JsonNumber]
 _TIME: JsonDict = {"format": "date-time", "examples": ["2026-01-01T00:00:00.000000Z"]}
 Timestamp = Annotated[str, Field(description="UTC, ISO 8601.", json_schema_extra=_TIME)]

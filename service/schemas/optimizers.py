@@ -11,11 +11,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from service.schemas.base import Body, Finite, NonNegative
+from service.schemas.base import Body, Finite, JsonNumber, NonNegative
 
 __all__ = ["Adadelta", "Adagrad", "Adam", "AdamW", "NAdam", "Optimizer", "RMSprop", "Sgd", "options"]
 
-Decay = Annotated[NonNegative, Field(lt=1)]
+Decay = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False), JsonNumber]
 Betas = Annotated[
     tuple[Decay, Decay],
     BeforeValidator(lambda value: tuple(value) if type(value) is list else value),
@@ -113,7 +113,7 @@ class Adadelta(_Optimizer):
 
     kind: Literal["adadelta"]
     learning_rate: NonNegative = 1.0
-    rho: Annotated[NonNegative, Field(le=1)] = 0.9
+    rho: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), JsonNumber] = 0.9
     eps: NonNegative = 1e-6
 
 
