@@ -39,6 +39,13 @@ class Metrics:
 
         self._running = Gauge("gradwire_requests_running", "Requests without an answer yet.", registry=self._registry)
 
+        self._commits = Counter(
+            "gradwire_store_commits", "Writes on disk, by what made them.", ("made_by",), registry=self._registry
+        )
+        self._networks = Gauge("gradwire_store_networks", "Networks in the store.", registry=self._registry)
+        self._used = Gauge("gradwire_store_bytes", "Bytes of the store's files.", registry=self._registry)
+        self._free = Gauge("gradwire_store_free_bytes", "Bytes free where the store is.", registry=self._registry)
+
     def begun(self) -> None:
         """Count one request that has come in."""
         self._running.inc()
@@ -49,13 +56,19 @@ class Metrics:
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(seconds)
 
+    def committed(self, made_by: str) -> None:
+        """Count one write that is on disk; a first answer that is given again is none."""
+        self._commits.labels(made_by).inc()
+
+    def holds(self, networks: int, bytes_used: int, bytes_free: int) -> None:
+        """Say how much the store holds."""
+        self._networks.set(networks)
+        self._used.set(bytes_used)
+        self._free.set(bytes_free)
+
     def gauge(self, name: str, about: str, value: Callable[[], float]) -> None:
         """Show a number that is read when the metrics are."""
         Gauge(name, about, registry=self._registry).set_function(value)
-
-    def counter(self, name: str, about: str) -> Counter:
-        """Give a new counter, for whoever does what it counts."""
-        return Counter(name, about, registry=self._registry)
 
     def render(self) -> bytes:
         """All metrics, as text."""

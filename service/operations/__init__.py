@@ -1,6 +1,6 @@
 """The use cases, one a file, without HTTP: what a request asks for in, what it is answered out."""
 
-from service.operations.about import info, require_ready
+from service.operations.about import info, metrics, require_ready
 from service.operations.admission import admit_network
 from service.operations.backprop import backprop
 from service.operations.create_network import Given, NewNetwork, create_network, drawn
@@ -26,6 +26,7 @@ __all__ = [
     "info",
     "list_networks",
     "list_versions",
+    "metrics",
     "parameter_document",
     "put_parameters",
     "rename_network",

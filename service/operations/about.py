@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -14,11 +15,14 @@ from core.feedforward import predict
 from core.initializers import INITIALIZERS
 from core.network import Architecture, Layer, Parameters
 from core.optimizers import OPTIMIZERS
+from service.errors import Overloaded
 from service.operations.service import Service
 from service.settings import LIMITS
 
-__all__ = ["info", "require_ready"]
+__all__ = ["info", "metrics", "require_ready"]
 
+_PATIENCE: Final = 5.0
+_RETRY_AFTER: Final = 5
 _SMALLEST: Final = Architecture(1, (Layer(1, "identity"),), "quadratic", "float64")
 
 
@@ -41,11 +45,18 @@ def info(service: Service) -> dict[str, Any]:
     }
 
 
+async def metrics(service: Service) -> bytes:
+    """All metrics in Prometheus's text format, with how much the store holds now."""
+    usage = await service.engine.usage()
+    service.metrics.holds(usage.networks, usage.bytes_used, usage.bytes_free)
+    return service.metrics.render()
+
+
 async def require_ready(service: Service) -> None:
-    """Compute 2 x 3 + 1 on the backend and write to the store; return if both worked.
+    """Compute 2 x 3 + 1 on the backend and write to the store; return if both worked, and soon.
 
     Raises:
-        BackendUnavailable, StorageFull, StorageUnavailable.
+        Overloaded, BackendUnavailable, StorageFull, StorageUnavailable.
     """
     backend = service.engine.backend
 
@@ -54,6 +65,10 @@ async def require_ready(service: Service) -> None:
         outputs = predict(backend.xp, parameters, backend.asarray(np.array([[3.0]]), "float64"))
         return float(backend.to_host(outputs)[0, 0])
 
-    if await service.engine.compute(work, 1) != 7.0:
-        raise BackendUnavailable("The backend computes 2 x 3 + 1 wrongly.")
-    await service.engine.ready()
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            if await service.engine.compute(work, 1) != 7.0:
+                raise BackendUnavailable("The backend computes 2 x 3 + 1 wrongly.")
+            await service.engine.ready()
+    except TimeoutError:
+        raise Overloaded(f"The store did not write within {_PATIENCE:g} seconds.", _RETRY_AFTER) from None

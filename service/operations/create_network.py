@@ -68,7 +68,7 @@ async def create_network(service: Service, asked: NewNetwork, guard: Guard) -> A
     parameters = await service.engine.compute(lambda: _start(service, asked), operations)
     record = _record(asked)
     body = described(record, asked.architecture, service.engine.backend.name)
-    return await service.engine.create(record, parameters, body, guard)
+    return service.count(await service.engine.create(record, parameters, body, guard), "create")
 
 
 def _start(service: Service, asked: NewNetwork) -> Parameters:

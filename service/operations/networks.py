@@ -49,12 +49,15 @@ async def list_networks(service: Service, limit: int, after: str | None) -> dict
 
 async def rename_network(service: Service, network: str, name: str | None, guard: Guard) -> dict[str, Any]:
     """Give a network another name; its version stays."""
-    return _description(service, await service.engine.rename(network, name, guard))
+    record = await service.engine.rename(network, name, guard)
+    service.metrics.committed("rename")
+    return _description(service, record)
 
 
 async def delete_network(service: Service, network: str, guard: Guard) -> None:
     """Forget a network with its versions."""
     await service.engine.delete(network, guard)
+    service.metrics.committed("delete")
 
 
 def _description(service: Service, record: NetworkRecord) -> dict[str, Any]:

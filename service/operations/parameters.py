@@ -61,4 +61,5 @@ async def put_parameters(
         return Change(parameters, current.optimizer, "put-parameters")
 
     count = snapshot.architecture.parameter_count
-    return await service.engine.write(snapshot.record.id, change, guard, count)
+    applied = await service.engine.write(snapshot.record.id, change, guard, count)
+    return service.count(applied, "put-parameters")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from service.engine.base import Engine
+from service.engine.base import Applied, Engine
 from service.metrics import Metrics
 from service.settings import Settings
 
@@ -18,3 +18,9 @@ class Service:
     settings: Settings
     engine: Engine
     metrics: Metrics
+
+    def count(self, applied: Applied, made_by: str) -> Applied:
+        """Count a write, unless it was applied before and only its answer is given again."""
+        if not applied.replayed:
+            self.metrics.committed(made_by)
+        return applied

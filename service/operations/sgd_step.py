@@ -44,4 +44,4 @@ async def sgd_step(
         said = {"cost": step.cost, "gradient_norm": step.gradient_norm}
         return Change(step.parameters, step.state, "sgd-step", summary=said, body=said)
 
-    return await service.engine.write(snapshot.record.id, change, guard, operations)
+    return service.count(await service.engine.write(snapshot.record.id, change, guard, operations), "sgd-step")

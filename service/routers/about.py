@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from service import operations, problems
 from service.codecs.media import JSON
+from service.metrics import Metrics
 from service.routers import examples, query
 from service.routers.endpoint import Answer, Endpoint
 from service.routers.exchange import answer_type, respond, service_of
@@ -39,8 +40,7 @@ async def info(request: Request) -> Response:
 
 async def metrics(request: Request) -> Response:
     """GET /metrics."""
-    counted = service_of(request).metrics
-    return Response(counted.render(), media_type=counted.media_type)
+    return Response(await operations.metrics(service_of(request)), media_type=Metrics.media_type)
 
 
 async def problem_page(request: Request) -> Response:

@@ -80,8 +80,8 @@ def _versions(tags: str) -> set[int]:
 
 def _fingerprint(request: Request, body: bytes, media: str) -> str:
     digest = xxhash.xxh3_128()
-    for part in (request.method, request.url.path, request.url.query, media):
-        data = part.encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(8, "little") + data)
+    scope = request.scope
+    for part in (request.method.encode(), scope["raw_path"], scope["query_string"], media.encode()):
+        digest.update(len(part).to_bytes(8, "little") + part)
     digest.update(body)
     return digest.hexdigest()

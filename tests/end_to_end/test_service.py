@@ -54,6 +54,22 @@ def test_metrics_count_by_template_and_status(client: httpx.Client, create: Call
     assert "made/up" not in text
 
 
+def test_metrics_count_what_is_on_disk_once(client: httpx.Client, create: Callable[..., str]) -> None:
+    def read(name: str) -> float:
+        found = re.search(rf"^{re.escape(name)} (\S+)$", client.get("/metrics").text, re.MULTILINE)
+        return float(found[1]) if found else 0
+
+    steps, networks = 'gradwire_store_commits_total{made_by="sgd-step"}', "gradwire_store_networks"
+    before = read(steps), read(networks)
+    path = create()
+    body = {"inputs": [[0, 1]], "targets": [[1]], "optimizer": {"kind": "sgd"}}
+    for _ in range(2):
+        assert client.post(f"{path}/sgd-step", json=body, headers={"idempotency-key": "counted"}).status_code == 200
+    assert (read(steps), read(networks)) == (before[0] + 1, before[1] + 1)
+    assert read("gradwire_store_bytes") > 0
+    assert read("gradwire_store_free_bytes") > 0
+
+
 def test_the_docs_page_asks_this_host_alone(client: httpx.Client) -> None:
     page = client.get("/docs")
     assert page.headers["content-type"].startswith("text/html")
