@@ -1,0 +1,1 @@
+"""Benchmarks: commands that measure, on the machine at hand, what the documentation claims."""

@@ -1,0 +1,1 @@
+"""The core on a CUDA device, against PyTorch on the same device."""
