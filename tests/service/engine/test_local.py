@@ -16,7 +16,8 @@ from service.errors import CorruptState, Overloaded, StorageFull
 from service.storage.base import Store
 from tests.contracts import stores
 from tests.contracts.drawings import SIZE
-from tests.contracts.engine import LARGE, SMALL, EngineContract, create, held, plus_one, until
+from tests.contracts.engine import EngineContract
+from tests.contracts.engine_base import LARGE, SMALL, create, held, plus_one, until
 
 ENGINE_OPTIONS = {"require_if_match", "max_live_bytes", "threads", "waiting"}
 
