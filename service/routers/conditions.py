@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, Literal
 
 import xxhash
 from starlette.requests import Request
@@ -14,7 +15,8 @@ from service.errors import MalformedBody
 __all__ = ["etag", "guard", "matches_none", "single_header"]
 
 _TAG: Final = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
-_TAGS: Final = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*(?:{_TAG})?)*[ \t]*")
+_ELEMENT: Final = re.compile(rf"[ \t]*+({_TAG})?[ \t]*+(?:,|\Z)")
+"""One element of a list, which may be empty (RFC 9110, 5.6.1); nothing in it is read twice."""
 _VERSION: Final = re.compile(r'"(0|[1-9][0-9]{0,15})"')
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -34,7 +36,7 @@ def guard(request: Request, body: bytes = b"", media: str = "") -> Guard:
     tags = _tags(request, "if-match")
     fingerprint = "" if key is None else _fingerprint(request, body, media)
     if tags is None or tags == "*":
-        return Guard("*" if tags else None, key, fingerprint)
+        return Guard(tags, key, fingerprint)
     return Guard(frozenset(_versions(tags)), key, fingerprint)
 
 
@@ -43,7 +45,7 @@ def matches_none(request: Request, version: int) -> bool:
     tags = _tags(request, "if-none-match")
     if tags is None:
         return True
-    return tags != "*" and version not in _versions(tags.replace("W/", ""))
+    return tags != "*" and version not in _versions([tag.removeprefix("W/") for tag in tags])
 
 
 def etag(version: int) -> str:
@@ -63,19 +65,32 @@ def single_header(request: Request, name: str) -> str | None:
     return values[0] if values else None
 
 
-def _tags(request: Request, name: str) -> str | None:
+def _tags(request: Request, name: str) -> list[str] | Literal["*"] | None:
     values = request.headers.getlist(name)
     if not values:
         return None
     text = ",".join(values).strip()
-    if text != "*" and not _TAGS.fullmatch(text):
-        raise MalformedBody(f"The header {name} is neither * nor a list of entity tags in quotes.")
-    return text
+    if text == "*":
+        return "*"
+    tags, at = [], 0
+    while at < len(text):
+        element = _ELEMENT.match(text, at)
+        if element is None:
+            raise _unreadable(name)
+        tags += [element[1]] if element[1] else []
+        at = element.end()
+    if not tags:
+        raise _unreadable(name)
+    return tags
 
 
-def _versions(tags: str) -> set[int]:
+def _unreadable(name: str) -> MalformedBody:
+    return MalformedBody(f"The header {name} is neither * nor a list of entity tags in quotes.")
+
+
+def _versions(tags: Sequence[str]) -> set[int]:
     """The versions that strong tags name; a weak tag matches no write (RFC 9110, 13.1.1), another text no version."""
-    return {int(found[1]) for tag in re.findall(_TAG, tags) if (found := _VERSION.fullmatch(tag))}
+    return {int(found[1]) for tag in tags if (found := _VERSION.fullmatch(tag))}
 
 
 def _fingerprint(request: Request, body: bytes, media: str) -> str:
