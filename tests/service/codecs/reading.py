@@ -11,7 +11,7 @@ from starlette.requests import Request
 from service.codecs.arrays import cast, cast_layers
 from service.codecs.body import read_body
 from service.codecs.documents import parse
-from service.codecs.media import SAFETENSORS, content_type, negotiate
+from service.codecs.media import content_type, negotiate
 from service.schemas.computing import Backprop, Feedforward, SgdStep
 from service.schemas.networks import CreateNetwork, RenameNetwork
 from service.schemas.parameters import PutParameters
@@ -25,6 +25,9 @@ MODELS: dict[str, type[BaseModel]] = {
     "backprop": Backprop,
     "sgd-step": SgdStep,
 }
+
+LIMIT = 2**20
+"""Bytes in a body; the corpus is made for it."""
 
 
 def request(body: bytes, headers: dict[str, str], chunks: int = 1) -> Request:
@@ -44,8 +47,7 @@ def read(to: str, body: bytes, headers: dict[str, str], dtype: str = "float32") 
     """The validated request; raises what the service would answer."""
     media = content_type(headers.get("content-type"))
     negotiate(headers.get("accept"), media)
-    limit = 2**21 if media == SAFETENSORS else 2**20
-    document = parse(asyncio.run(read_body(request(body, headers), limit)), media)
+    document = parse(asyncio.run(read_body(request(body, headers), LIMIT)), media)
     model = validate(MODELS[to], document)
     for name in ("inputs", "targets"):
         if to not in ("create", "rename", "put-parameters") and hasattr(model, name):
