@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from starlette.applications import Starlette
+from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -21,12 +21,12 @@ from service.settings import Settings
 __all__ = ["create_app"]
 
 
-def create_app(settings: Settings) -> Starlette:
+def create_app(settings: Settings) -> FastAPI:
     """An application that opens its store when it is started, and nothing before."""
     metrics = Metrics()
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         try:
             running = await bootstrap.start(settings, metrics)
         except Exception as error:
@@ -37,13 +37,14 @@ def create_app(settings: Settings) -> Starlette:
         finally:
             await bootstrap.stop(running)
 
-    app = Starlette(
-        routes=endpoint.routes(ENDPOINTS),
+    app = FastAPI(
+        openapi_url=None,  # the document and its page are endpoints among the others
+        redirect_slashes=False,
         middleware=[Middleware(_Measured, metrics=metrics)],
         exception_handlers={ClientDisconnect: _hung_up},
         lifespan=lifespan,
     )
-    app.router.redirect_slashes = False
+    app.router.routes.extend(endpoint.routes(ENDPOINTS))
     problems.install(app)
     return app
 
