@@ -77,5 +77,5 @@ class _Measured:
         try:
             await self._app(scope, receive, watched)
         finally:
-            route = getattr(scope.get("route"), "path", "unknown")
+            route = scope.get(endpoint.TEMPLATE, "unknown")
             self._metrics.answered(scope["method"], route, status, time.perf_counter() - begun)

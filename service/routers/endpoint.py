@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
@@ -18,9 +18,12 @@ from starlette.types import Receive, Scope, Send
 
 from service.codecs.media import JSON, SAFETENSORS
 
-__all__ = ["Answer", "Endpoint", "Parameter", "routes"]
+__all__ = ["TEMPLATE", "Answer", "Endpoint", "Parameter", "routes"]
 
 Handler = Callable[[Request], Awaitable[Response]]
+
+TEMPLATE: Final = "gradwire.path"
+"""Where the scope of a request has the path of its endpoint, with the names of parameters in place of their values."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +78,15 @@ class Endpoint:
 class _Resource:
     """All methods of one path: an unknown one is refused with 405 and `Allow`, and OPTIONS says what there is."""
 
-    def __init__(self, handlers: Mapping[str, Handler]) -> None:
+    def __init__(self, path: str, handlers: Mapping[str, Handler]) -> None:
+        self._path = path
         self._handlers = dict(handlers)
         if "GET" in handlers:
             self._handlers["HEAD"] = handlers["GET"]
         self._allow = ", ".join(sorted({*self._handlers, "OPTIONS"}))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[TEMPLATE] = self._path
         response = await self._answer(Request(scope, receive, send))
         await response(scope, receive, send)
 
@@ -99,4 +104,4 @@ def routes(endpoints: Iterable[Endpoint]) -> list[Route]:
     by_path: dict[str, dict[str, Handler]] = {}
     for endpoint in endpoints:
         by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint.handler
-    return [Route(path, _Resource(handlers)) for path, handlers in by_path.items()]
+    return [Route(path, _Resource(path, handlers)) for path, handlers in by_path.items()]
