@@ -81,6 +81,17 @@ def test_an_update_that_leaves_the_finite_numbers_is_refused_with_its_layer() ->
     assert (error.layer, error.quantity) == (2, "optimizer's sum")
 
 
+@pytest.mark.parametrize("dtype", FLOAT_NAMES)
+def test_the_layer_of_an_update_that_leaves_is_the_one_that_left(dtype: str) -> None:
+    case = drawn(dtype)
+    vector = case.parameters.vector.copy()
+    vector[case.architecture.layout[1].start] = float(np.finfo(dtype).max) / 1e6
+    options = make_options("sgd", {"learning_rate": 1.0, "weight_decay": 1e9})
+    with pytest.raises(NonFiniteError, match="layer 3") as caught:
+        sgd_step(np, Parameters(case.architecture, vector), None, case.x, case.y, options)
+    assert caught.value.layer == 3
+
+
 def test_a_norm_that_overflows_names_the_layer_of_its_largest_entry() -> None:
     case = drawn("float32")
     vector = np.full(case.parameters.vector.size, 2e38, "float32")
