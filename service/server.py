@@ -28,6 +28,8 @@ __all__ = ["StartError", "serve"]
 
 _server_log: Final = logging.getLogger("uvicorn.error")
 _BACKLOG: Final = 2048
+_KEEP_ALIVE: Final = 75
+"""Seconds; more than the 5 of common clients, so that it is they who close an idle connection and no request is lost."""
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -54,6 +56,7 @@ def serve(settings: Settings) -> None:
             access_log=settings.access_log,
             server_header=False,
             backlog=_BACKLOG,
+            timeout_keep_alive=_KEEP_ALIVE,
             timeout_graceful_shutdown=settings.shutdown_seconds,  # type: ignore[arg-type]  # asyncio takes fractions
         )
         server = _Server(config, f"http://{_address(listener)}")
