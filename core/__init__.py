@@ -14,6 +14,7 @@ One way in for each thing:
     make_options(kind, values)                         -> Options of an optimizer
     sgd_step(xp, parameters, state, x, y, options)     -> Step: the next parameters and state
     Trainer(parameters, options, state)                many steps in place on NumPy, as fast as the products allow
+    Predictor(parameters), Gradients(parameters)       predict, and cost with gradient, as fast, for many calls on NumPy
 
 It knows no web, no disk and no clock, and needs numpy and scipy alone.
 """
@@ -36,6 +37,8 @@ from core.feedforward import LayerTrace, Trace, feedforward, predict
 from core.initializers import INITIALIZERS, initialize
 from core.network import Architecture, Layer, LayerParameters, Parameters
 from core.optimizers import OPTIMIZERS, OptimizerState, Options, make_options
+from core.plans.gradients import Gradients
+from core.plans.predictor import Predictor
 from core.plans.trainer import Trainer
 from core.step import Step, sgd_step
 
@@ -49,6 +52,7 @@ __all__ = [
     "BackendUnavailable",
     "Backprop",
     "CoreError",
+    "Gradients",
     "InvalidArchitecture",
     "InvalidBatch",
     "InvalidOptions",
@@ -59,6 +63,7 @@ __all__ = [
     "OptimizerState",
     "Options",
     "Parameters",
+    "Predictor",
     "Step",
     "Trace",
     "Trainer",

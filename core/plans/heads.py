@@ -13,7 +13,7 @@ import numpy as np
 
 from core.costs import output_layer
 from core.plans.blas import Blas
-from core.plans.kernels import Buffers
+from core.plans.buffers import Buffers
 from core.types import NUMPY, Array
 
 __all__ = ["Head", "head"]
@@ -28,7 +28,6 @@ class Head:
     complete: bool
     costs: Callable[[Array], Array]
     """C_x (m,) from y."""
-    quiet: bool = True
 
 
 def head(cost: str, activation: str, layer: Buffers, scale: float) -> Head:
@@ -68,4 +67,4 @@ def head(cost: str, activation: str, layer: Buffers, scale: float) -> Head:
     def general(y: Array) -> None:
         np.copyto(delta, definition.error(NUMPY, y, layer.z * unscale, a))
 
-    return Head(general, True, costs, quiet=False)
+    return Head(general, True, costs)

@@ -15,24 +15,10 @@ import numpy as np
 
 from core.activations import ACTIVATIONS, Activation
 from core.plans.blas import Blas, Call
+from core.plans.buffers import Buffers
 from core.types import NUMPY, Array
 
-__all__ = ["Buffers", "Kernel", "kernel"]
-
-
-@dataclass(frozen=True)
-class Buffers:
-    """The arrays of one layer, all (m, n_l) and C-contiguous; `a` is `z` itself where the kernel allows it."""
-
-    z: Array
-    a: Array
-    delta: Array
-    scratch: Array
-
-    @property
-    def mask(self) -> Array:
-        """The scratch memory as (m, n_l) booleans."""
-        return self.scratch.reshape(-1).view(np.bool_)[: self.scratch.size].reshape(self.scratch.shape)
+__all__ = ["Kernel", "kernel"]
 
 
 @dataclass(frozen=True)
@@ -49,8 +35,6 @@ class Kernel:
     """The factor by which the kernel wants z: 1/2 for the two that would halve it first."""
     keeps_z: bool = False
     """Whether `pull` needs z, so that a must not overwrite it."""
-    quiet: bool = True
-    """Whether it never leaves the range of the dtype, and so never warns."""
 
 
 def _pull_by_slope(slope: Callable[[Array, Array], list[Call]]) -> Callable[[Buffers], list[Call]]:
@@ -126,7 +110,7 @@ def _general(activation: Activation) -> Kernel:
     def pull(layer: Buffers) -> list[Call]:
         return [lambda: np.copyto(layer.delta, activation.pullback(NUMPY, layer.delta, layer.z, layer.a))]
 
-    return Kernel(activate, pull, keeps_z=True, quiet=False)
+    return Kernel(activate, pull, keeps_z=True)
 
 
 KERNELS = {

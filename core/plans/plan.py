@@ -1,6 +1,6 @@
 """One forward and backward pass over a batch of a fixed size, compiled into a list of bound calls.
 
-Invariant: a plan computes what `feedforward` and `backprop` compute, up to rounding; it only allocates everything beforehand and
+Invariant: a pass computes what `feedforward` and `backprop` compute, up to rounding; it only allocates everything beforehand and
 leaves Python as little as possible to do. It belongs to one set of weight arrays, which it reads (and, descending, writes) in
 place, and to one thread at a time.
 """
@@ -14,61 +14,47 @@ import numpy as np
 
 from core.network import Architecture, LayerParameters
 from core.plans.blas import Blas, Call
-from core.plans.heads import Head, head
-from core.plans.kernels import Buffers, kernel
+from core.plans.buffers import Buffers, every_layer
+from core.plans.heads import head
+from core.plans.kernels import kernel
 from core.plans.threads import threads_for, use_threads
 from core.plans.updates import Update
 from core.types import Array
 
-__all__ = ["Plan"]
+__all__ = ["Passage", "Plan"]
 
 
 SWEEP_BYTES = 512 * 1024
 """Up to here the slopes of all layers are taken in one sweep; beyond it, layer by layer while they are in the cache."""
 
 
-class Plan:
-    """The bound calls of one pass: layers of `architecture` over batches of `batch` rows."""
+class Passage:
+    """The forward pass through `layers`, in the buffers that it is given.
+
+    Where there are `squares` (L-1,), each layer leaves sum z^2 there: not finite, where a z is not.
+    """
 
     def __init__(
-        self, architecture: Architecture, layers: Sequence[LayerParameters], batch: int, update: Update | None
+        self,
+        architecture: Architecture,
+        layers: Sequence[LayerParameters],
+        memory: Array,
+        buffers: list[Buffers],
+        squares: Array | None = None,
     ) -> None:
-        self.batch = batch
+        self.batch = len(buffers[0].z)
+        self.buffers, self._memory, self._layers = buffers, memory, layers
         self._blas = Blas(architecture.dtype)
         self._kernels = [kernel(layer.activation) for layer in architecture.layers]
-        self._layers = layers
-        self._threads = threads_for(3 * batch * architecture.parameter_count)
-        self._allocate(architecture, batch)
-        self._head: Head = head(
-            architecture.cost, architecture.layers[-1].activation, self.buffers[-1], self._kernels[-1].scale
-        )
-        self._bind_forward()
-        self.quiet = self._head.quiet and all(each.quiet for each in self._kernels)
-        if update is not None:
-            self.bind(update)
+        self._threads = threads_for(self.batch * architecture.parameter_count)
+        self._bind_forward(squares)
 
     @property
     def nbytes(self) -> int:
         """Bytes of all buffers."""
         return self._memory.nbytes
 
-    def _allocate(self, architecture: Architecture, batch: int) -> None:
-        """One block of memory: all z (where they are kept), all a, all delta, all scratch, each layer by layer."""
-        sizes = architecture.sizes[1:]
-        width = sum(sizes)
-        self._memory = np.zeros((4, width * batch), architecture.dtype)
-        self.buffers: list[Buffers] = []
-        offset = 0
-        for index, units in enumerate(sizes):
-            z, a, delta, scratch = (
-                block[offset : offset + units * batch].reshape(batch, units) for block in self._memory
-            )
-            # The output layer keeps its z: the cost is computed from it.
-            apart = self._kernels[index].keeps_z or index == len(sizes) - 1
-            self.buffers.append(Buffers(z if apart else a, a, delta, scratch))
-            offset += units * batch
-
-    def _bind_forward(self) -> None:
+    def _bind_forward(self, squares: Array | None) -> None:
         """(z^l = a^{l-1} w^l^T + b^l, a^l = sigma(z^l)) for every layer; the first product waits for its x."""
         before: list[Call] = []
         after: list[Call] = []
@@ -78,9 +64,37 @@ class Plan:
             calls.append(_start_from_biases(parameters.biases, each.scale, buffers.z))
             if index:
                 after.append(self._blas.forward(each.scale, self.buffers[index - 1].a, parameters.weights, buffers.z))
+            if squares is not None:
+                z = buffers.z.reshape(-1)
+                after.append(partial(np.dot, z, z, squares[index : index + 1].reshape(())))
             after += each.activate(buffers)
         self._before, self._after = before, after
         self._first = self._blas.forward_from(self._kernels[0].scale, self._layers[0].weights, self.buffers[0].z)
+
+    def forward(self, x: Array) -> Array:
+        """The outputs (m, n_L) for x (m, n_1), C-contiguous and of the network's dtype; in a buffer of this pass."""
+        use_threads(self._threads)
+        for call in self._before:
+            call()
+        self._first(x.T)
+        for call in self._after:
+            call()
+        return self.buffers[-1].a
+
+
+class Plan(Passage):
+    """Forward, backward and update of `layers` over batches of `batch` rows."""
+
+    def __init__(
+        self, architecture: Architecture, layers: Sequence[LayerParameters], batch: int, update: Update
+    ) -> None:
+        # The output layer keeps its z: the cost is computed from it.
+        apart = [kernel(layer.activation).keeps_z for layer in architecture.layers[:-1]] + [True]
+        super().__init__(architecture, layers, *every_layer(architecture, batch, apart))
+        self._threads = threads_for(3 * batch * architecture.parameter_count)
+        last = architecture.layers[-1].activation
+        self._head = head(architecture.cost, last, self.buffers[-1], self._kernels[-1].scale)
+        self.bind(update)
 
     def bind(self, update: Update) -> None:
         """Compile the backward pass, whose products go where `update` says."""
@@ -106,16 +120,6 @@ class Plan:
         if slope is None or not shared or self._memory[1].nbytes > SWEEP_BYTES:
             return None
         return slope(self._memory[1], self._memory[3])
-
-    def forward(self, x: Array) -> Array:
-        """The outputs (m, n_L) for x (m, n_1), C-contiguous and of the plan's dtype; in the plan's own buffer."""
-        use_threads(self._threads)
-        for call in self._before:
-            call()
-        self._first(x.T)
-        for call in self._after:
-            call()
-        return self.buffers[-1].a
 
     def run(self, x: Array, y: Array) -> None:
         """Forward, backward and update, once; y (m, n_L)."""

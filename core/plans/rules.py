@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from scipy.linalg import blas
 
-from core.finite import quiet
+from core.finite import quiet, require_finite_parameters
 from core.network import Parameters
 from core.optimizers import OptimizerState, Options, SgdOptions, update
 from core.plans.updates import Update, accumulate, descend
@@ -103,6 +103,8 @@ class _Gradient:
 
     def finish(self) -> bool:
         theta, options = self._parameters.vector, self._options
+        if options.clip_value is not None:  # which would make an infinity finite again
+            require_finite_parameters(NUMPY, self._gradient, "gradient")
         norm = gradient_norm(NUMPY, self._gradient) if options.clip_norm is not None else 0.0
         with quiet():
             moved, self._state = update(

@@ -6,38 +6,39 @@ parameters: they are copied in, moved in place, and copied out; nothing that is 
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 import numpy as np
 
-from core.backprop import require_targets
-from core.feedforward import require_inputs
-from core.finite import quiet, require_finite
+from core.finite import quiet, quiet_context, require_finite, require_finite_parameters
 from core.network import Parameters
 from core.optimizers import OptimizerState, Options
+from core.plans.batches import admit
+from core.plans.buffers import every_layer_bytes
+from core.plans.cache import MAX_BYTES, PlanCache
 from core.plans.plan import Plan
 from core.plans.rules import rule_for
 from core.types import NUMPY, Array
 
 __all__ = ["Trainer"]
 
-MAX_PLANS = 4
-"""Batch sizes that a trainer keeps compiled; the least recently used leaves. An epoch has two: the full and the last."""
-
 
 class Trainer:
-    """SGD on a working copy of `parameters`, going on from `state`; for NumPy, one thread at a time.
+    """Steps on a working copy of `parameters`, going on from `state`; for NumPy, one thread at a time.
 
-    Raises:
-        InvalidOptions: from the options, where they were made.
+    Compiled are the few batch sizes used last, as far as their buffers fit into `max_bytes` (one may be larger).
     """
 
-    def __init__(self, parameters: Parameters, options: Options, state: OptimizerState | None = None) -> None:
+    def __init__(
+        self,
+        parameters: Parameters,
+        options: Options,
+        state: OptimizerState | None = None,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
         self._parameters = Parameters(parameters.architecture, np.array(parameters.vector))
-        self._dtype = self._parameters.vector.dtype
-        self._plans: OrderedDict[int, Plan] = OrderedDict()
+        row_bytes = every_layer_bytes(parameters.architecture)
+        self._plans = PlanCache(self._compiled, row_bytes, max_bytes=max_bytes)
         self._rule = rule_for(self._parameters, state, options)
-        self._kind = options.kind
+        self._quietly = quiet_context()
         self._last: tuple[Plan, Array] | None = None
 
     def step(self, x: Array, y: Array) -> None:
@@ -48,13 +49,9 @@ class Trainer:
         Raises:
             InvalidBatch: shapes that do not fit, or labels out of range.
         """
-        x, y = self._admitted(x, y)
-        plan = self._plans.get(x.shape[0]) or self._compiled(x.shape[0])
-        if plan.quiet:
-            plan.run(x, y)
-        else:
-            with quiet():
-                plan.run(x, y)
+        x, y = admit(self._parameters, x, y)
+        plan = self._plans.get(len(x))
+        self._quietly.run(plan.run, x, y)
         self._last = plan, y
         if self._rule.finish():
             for kept in self._plans.values():
@@ -96,30 +93,22 @@ class Trainer:
         return Parameters(self._parameters.architecture, self._parameters.vector.copy())
 
     def state(self) -> OptimizerState:
-        """A copy of what the optimizer remembers."""
-        return self._rule.state()
+        """A copy of what the optimizer remembers.
+
+        Raises:
+            NonFiniteError: names the first layer that left the finite numbers.
+        """
+        state = self._rule.state()
+        for name, array in state.arrays.items():
+            if array.ndim:
+                remembered = Parameters(self._parameters.architecture, array)
+                require_finite_parameters(NUMPY, remembered, f"optimizer's {name}")
+        return state
 
     @property
     def nbytes(self) -> int:
         """Bytes of the working copy and of every plan's buffers."""
-        return self._parameters.vector.nbytes + sum(plan.nbytes for plan in self._plans.values())
-
-    def _admitted(self, x: Array, y: Array) -> tuple[Array, Array]:
-        """The batch as plans want it; what fits already passes with three comparisons."""
-        sizes = self._parameters.architecture.sizes
-        if x.ndim != 2 or x.shape[0] == 0 or x.shape[1] != sizes[0]:
-            require_inputs(self._parameters, x)
-        if y.shape != (x.shape[0], sizes[-1]):
-            y = require_targets(NUMPY, self._parameters, y, x.shape[0])
-        if x.dtype is not self._dtype or not x.flags.c_contiguous:
-            x = np.ascontiguousarray(x, self._dtype)
-        if y.dtype is not self._dtype or not y.flags.c_contiguous:
-            y = np.ascontiguousarray(y, self._dtype)
-        return x, y
+        return self._parameters.vector.nbytes + self._plans.nbytes
 
     def _compiled(self, batch: int) -> Plan:
-        while len(self._plans) >= MAX_PLANS:
-            self._plans.popitem(last=False)
-        plan = Plan(self._parameters.architecture, self._parameters.layers, batch, self._rule.update_for(batch))
-        self._plans[batch] = plan
-        return plan
+        return Plan(self._parameters.architecture, self._parameters.layers, batch, self._rule.update_for(batch))

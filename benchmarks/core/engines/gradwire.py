@@ -8,9 +8,7 @@ import numpy as np
 
 from benchmarks.core.cases import Array, Case
 from benchmarks.core.engines import Engine, Task, shuffled
-from core import Architecture, Layer, Options, Parameters, Trainer, make_options
-from core.plans.plan import Plan
-from core.plans.updates import accumulate
+from core import Architecture, Gradients, Layer, Options, Parameters, Predictor, Trainer, make_options
 
 
 def architecture(case: Case, dtype: str) -> Architecture:
@@ -30,39 +28,35 @@ def descent(case: Case) -> Options:
 
 
 class Forward:
-    """Outputs, without a trace."""
+    """`Predictor`: outputs without a trace."""
 
     def __init__(self, task: Task) -> None:
-        start = parameters(task)
-        self.plan = Plan(start.architecture, start.layers, task.case.batch, None)
+        self.predictor = Predictor(parameters(task))
         self.batches = cycle([batch.x for batch in task.batches])
 
     def run(self, count: int) -> None:
-        forward, batches = self.plan.forward, self.batches
+        predict, batches = self.predictor.predict, self.batches
         for _ in range(count):
-            self.outputs = forward(next(batches))
+            self.outputs = predict(next(batches))
 
     def result(self) -> Array:
-        return self.outputs.copy()
+        return self.outputs
 
 
 class Backprop:
-    """The mean gradient, in arrays of its own."""
+    """`Gradients`: cost and mean gradient, checked to be finite and copied out."""
 
     def __init__(self, task: Task) -> None:
-        start = parameters(task)
-        self.gradient = Parameters(start.architecture, np.zeros_like(start.vector))
-        batch = task.case.batch
-        self.plan = Plan(start.architecture, start.layers, batch, accumulate(self.gradient.layers, batch))
+        self.gradients = Gradients(parameters(task))
         self.batches = cycle([(batch.x, batch.y) for batch in task.batches])
 
     def run(self, count: int) -> None:
-        run, batches = self.plan.run, self.batches
+        backprop, batches = self.gradients.backprop, self.batches
         for _ in range(count):
-            run(*next(batches))
+            _, self.gradient = backprop(*next(batches))
 
     def result(self) -> Array:
-        return self.gradient.vector.copy()
+        return self.gradient.vector
 
 
 class Step:
