@@ -104,7 +104,7 @@ def copied(to: Path) -> Path:
 def sharpest_first(copy: Path) -> list[str]:
     rank = {f"test_{name}.py": place for place, name in enumerate(SHARPEST)}
     files = sorted(
-        (copy / "tests/core").glob("test_*.py"), key=lambda file: (rank.get(file.name, len(rank)), file.name)
+        (copy / "tests/core").rglob("test_*.py"), key=lambda file: (rank.get(file.name, len(rank)), file.name)
     )
     return [str(file.relative_to(copy)) for file in files]
 
