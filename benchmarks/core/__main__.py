@@ -52,6 +52,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: for a look on a busy machine")
     parser.add_argument("--markdown", action="store_true", help="fill the tables of docs/performance.md")
+    parser.add_argument("--resume", action="store_true", help="go on where the JSON file of an earlier run ends")
     parser.add_argument("--report", type=Path, metavar="FILE", help="measure nothing: tables of an earlier run's JSON")
     options = parser.parse_args(arguments)
     if options.quick:
@@ -82,7 +83,7 @@ def plan_of(options: argparse.Namespace, what: str) -> Plan:
 class Session:
     """One run of the command: where the engines live, and what was found so far."""
 
-    def __init__(self, options: argparse.Namespace, folder: Path) -> None:
+    def __init__(self, options: argparse.Namespace, folder: Path, records: list[dict[str, Any]]) -> None:
         self.options = options
         self.specs = [ENGINES[name] for name in options.engines]
         self.pythons = {"product": Path(sys.executable)}
@@ -90,7 +91,7 @@ class Session:
             self.pythons["peers"] = options.peers_python or peers_python()
         library = compiled_limit(folder)
         self.engine_options = {"limit": str(library)} if library else {}
-        self.records: list[dict[str, Any]] = []
+        self.records = records
 
     def problem(self, case: str, dtype: str, what: str) -> Problem:
         """The numbers of one setting."""
@@ -154,31 +155,37 @@ def show(specs: list[Spec], setting: Setting, number: int, of: int) -> None:
     print(f"bench: {number} of {of}: {case} {what} {dtype}, {threads} threads, {len(specs)} engines", file=sys.stderr)
 
 
-def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Measure all that is asked for."""
-    asked = list(settings(options))
+def setting_of(record: dict[str, Any]) -> Setting:
+    """What a record of an earlier run is about."""
+    return record["case"], record["dtype"], record["threads"], record["operation"]
+
+
+def run(options: argparse.Namespace, target: Path) -> dict[str, Any]:
+    """Measure all that is asked for; what is found is written after each comparison, so that a long run can be resumed."""
+    earlier = json.loads(target.read_text()) if options.resume and target.exists() else {"records": []}
+    known = {setting_of(record) for record in earlier["records"]}
+    asked = [setting for setting in settings(options) if setting not in known]
+    results: dict[str, Any] = earlier
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        session = Session(options, Path(folder))
+        session = Session(options, Path(folder), earlier["records"])
         for number, setting in enumerate(asked, 1):
             show(session.specs, setting, number, len(asked))
             session.measure(setting)
-        return session.results()
+            results = session.results()
+            target.write_text(json.dumps(results, indent=1) + "\n")
+    return results
 
 
 def main(arguments: Sequence[str]) -> int:
     """The command."""
     options = parse(arguments)
-    if options.report:
-        results = json.loads(options.report.read_text())
-    else:
-        try:
-            results = run(options)
-        except (Disagreement, Failure, SetupError) as error:
-            print(f"bench: {error}", file=sys.stderr)
-            return 1
-        target = options.json or RESULTS / ("core.json" if is_complete(options) else "core-partial.json")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(json.dumps(results, indent=1) + "\n")
+    target = options.json or RESULTS / ("core.json" if is_complete(options) else "core-partial.json")
+    try:
+        results = json.loads(options.report.read_text()) if options.report else run(options, target)
+    except (Disagreement, Failure, SetupError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    if not options.report:
         print(f"bench: written to {target}", file=sys.stderr)
     print(report.text(results))
     if options.markdown:

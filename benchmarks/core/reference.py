@@ -8,8 +8,12 @@ from benchmarks.core.cases import Array, Batch, Case, Layers, join, split
 
 __all__ = ["Disagreement", "disagreement", "expected", "forward", "gradient", "step"]
 
-TOLERANCE = {"float32": 1e-3, "float64": 1e-9}
-"""Of the change of the weights (or of the gradient, or of the outputs), per array, in the 2-norm."""
+TOLERANCE = {"float32": 5e-3, "float64": 1e-9}
+"""Of the change of the weights (or of the gradient, or of the outputs), per array, in the 1-norm.
+
+In float32 a ReLU within an ulp of its kink may fall on either side. That moves one neuron's gradient by a part of itself: little of
+a 1-norm, while a wrong rate or factor moves all of it. What float32 would hide, float64 shows.
+"""
 
 
 class Disagreement(Exception):
@@ -84,4 +88,4 @@ def disagreement(case: Case, what: str, start: Array, found: Array, wanted: Arra
 
 
 def _relative(found: Array, wanted: Array) -> float:
-    return float(np.linalg.norm(found - wanted) / np.linalg.norm(wanted))
+    return float(np.abs(found - wanted).sum() / np.abs(wanted).sum())

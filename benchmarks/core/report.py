@@ -8,6 +8,8 @@ from typing import Any
 
 __all__ = ["fill", "markdown", "text"]
 
+NOT_ASKED = "not one of its operations"
+
 Record = dict[str, Any]
 Row = list[str]
 
@@ -69,7 +71,7 @@ def _tables(results: Record) -> Iterator[tuple[str, Row, list[Row]]]:
     runs = [record for record in results["records"] if record["operation"] == "epochs"]
     for record in runs:
         title = f"epochs a second, 50,000 x 784, network a, batch 10, {record['dtype']}, {_threads(record['threads'])}"
-        names = [each["engine"] for each in record["timings"]]
+        names = [each["engine"] for each in record["timings"] if each["not_run"] != NOT_ASKED]
         cells = {each["engine"]: each for each in record["timings"]}
         yield title, names, [[_rate(cells[name], ratios(record).get(name)) for name in names]]
 
@@ -100,7 +102,7 @@ def _notes(results: Record) -> list[str]:
     reasons: dict[tuple[str, str], list[str]] = {}
     for record in results["records"]:
         for each in record["timings"]:
-            if each["not_run"] is not None:
+            if each["not_run"] not in {None, NOT_ASKED}:
                 place = record["case"] + (" epochs" if record["operation"] == "epochs" else "")
                 reasons.setdefault((each["engine"], each["not_run"]), []).append(place)
     return [

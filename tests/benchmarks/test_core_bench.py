@@ -15,7 +15,7 @@ from benchmarks.core.cases import CASES, Case, draw, join, split
 from benchmarks.core.engines.registry import ENGINES, Spec
 from benchmarks.core.measure import Plan, Timing, measure
 from benchmarks.core.process import Failure, Resources
-from benchmarks.core.reference import Disagreement, expected, forward
+from benchmarks.core.reference import TOLERANCE, Disagreement, expected, forward
 
 pytestmark = pytest.mark.slow
 
@@ -39,7 +39,7 @@ def test_engines_agree_with_the_reference_and_are_timed(case: str, what: str, dt
     for timing in timings:
         assert timing.not_run is None
         assert timing.error is not None
-        assert timing.error < (1e-3 if dtype == "float32" else 1e-9)
+        assert timing.error < TOLERANCE[dtype]
         assert len(timing.bursts) == QUICK.rounds
         assert timing.median is not None
         assert timing.median > 0
@@ -73,7 +73,7 @@ def test_the_long_run_is_checked_too() -> None:
     specs = [ENGINES["gradwire"], ENGINES["loop"]]
     pythons = {"product": Path(sys.executable)}
     timings = measure(problem, "epochs", "float32", Resources.of(1, is_pinned=False), specs, pythons, QUICK, {})
-    assert all(timing.median and timing.error is not None and timing.error < 1e-3 for timing in timings)
+    assert all(timing.median and timing.error is not None and timing.error < TOLERANCE["float32"] for timing in timings)
 
 
 @pytest.mark.parametrize("name", ["a", "b", "f"])

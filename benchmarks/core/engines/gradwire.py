@@ -1,4 +1,4 @@
-"""Gradwire's fast path: compiled plans and the `Trainer`, through the public names of `core`. The seam to core is this file."""
+"""Gradwire's fast path, through the public names of `core` alone. The seam to core is this file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def descent(case: Case) -> Options:
 
 
 class Forward:
-    """`Predictor`: outputs without a trace."""
+    """`Predictor.predict`: outputs, without a trace."""
 
     def __init__(self, task: Task) -> None:
         self.predictor = Predictor(parameters(task))
@@ -44,7 +44,7 @@ class Forward:
 
 
 class Backprop:
-    """`Gradients`: cost and mean gradient, checked to be finite and copied out."""
+    """`Gradients.backprop`: the cost and the mean gradient, in an array of its own."""
 
     def __init__(self, task: Task) -> None:
         self.gradients = Gradients(parameters(task))
