@@ -8,7 +8,7 @@ from typing import Any
 import numpy.typing as npt
 
 from core.backend import Backend
-from core.backprop import Backprop, input_gradient, per_example_gradients
+from core.backprop import Backprop, input_gradient, per_example_gradients, per_example_norms
 from core.backprop import backprop as differentiated
 from core.network import Parameters
 from service.engine.base import Snapshot
@@ -52,6 +52,8 @@ def _included(backend: Backend, parameters: Parameters, found: Backprop, include
         extra["layers"] = layer_rows(backend, rows)
     if "per_example" in include:
         extra["per_example"] = parameter_rows(backend, per_example_gradients(backend.xp, found))
+    if "per_example_norms" in include:
+        extra["per_example_norms"] = backend.to_host(per_example_norms(backend.xp, found))
     if "input_gradient" in include:
         extra["input_gradient"] = backend.to_host(input_gradient(backend.xp, parameters, found))
     return extra

@@ -93,7 +93,7 @@ FEEDFORWARD_ANSWER: Final[Examples] = {"outputs": _OUTPUTS, "layers": {**_OUTPUT
 
 BACKPROP: Final[Examples] = {
     "gradient": _BATCH,
-    "everything": {**_BATCH, "include": ["layers", "per_example", "input_gradient"]},
+    "everything": {**_BATCH, "include": ["layers", "per_example", "per_example_norms", "input_gradient"]},
 }
 _GRADIENT: Final = {
     "version": 0,
@@ -117,6 +117,7 @@ BACKPROP_ANSWER: Final[Examples] = {
             },
             {"layer": 3, "weights": [[[0.0, -1.71875]], [[-0.15625, -1.40625]]], "biases": _ERRORS[1]},
         ],
+        "per_example_norms": [2.40625, 1.9640320539474487],
         "input_gradient": [[0.6875, 0.515625], [0.0, 0.390625]],
     },
 }

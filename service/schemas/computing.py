@@ -69,11 +69,13 @@ class FeedforwardAnswer(Body):
 class Backprop(Body):
     """A batch whose cost is to be differentiated."""
 
-    model_config = shown({**_BATCH, "include": ["layers", "per_example", "input_gradient"]})
+    model_config = shown({**_BATCH, "include": ["layers", "per_example", "per_example_norms", "input_gradient"]})
 
     inputs: Matrix = Field(description=_INPUTS)
     targets: Targets = Field(description=_TARGETS)
-    include: Items[Literal["layers", "per_example", "input_gradient"]] = Field((), description=_INCLUDE)
+    include: Items[Literal["layers", "per_example", "per_example_norms", "input_gradient"]] = Field(
+        (), description=_INCLUDE
+    )
 
 
 class LayerGradient(Body):
@@ -109,6 +111,9 @@ class BackpropAnswer(Body):
     gradient: Items[LayerGradient]
     layers: Items[BackpropLayer] | None = None
     per_example: Items[PerExampleGradient] | None = None
+    per_example_norms: Vector | None = Field(
+        None, description="L2 norm of each example's gradient over all parameters, (m,); no gradient is made for it"
+    )
     input_gradient: Matrix | None = Field(None, description="dC_x/dx, (m, n_1)")
 
 

@@ -10,7 +10,8 @@ from safetensors.numpy import load, save
 
 MEDIA = "application/vnd.safetensors"
 ARRAYS = {
-    "inputs", "targets", "outputs", "weights", "biases", "weighted_inputs", "activations", "errors", "input_gradient"
+    "inputs", "targets", "outputs", "weights", "biases", "weighted_inputs", "activations", "errors", "input_gradient",
+    "per_example_norms",
 }  # fmt: skip
 
 

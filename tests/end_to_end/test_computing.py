@@ -11,7 +11,7 @@ import pytest
 
 from tests.end_to_end import reference, tensors
 
-EVERYTHING = ["layers", "per_example", "input_gradient"]
+EVERYTHING = ["layers", "per_example", "per_example_norms", "input_gradient"]
 ACTIVATIONS = [*reference.ELEMENTWISE, "softmax"]
 COSTS = {  # cost -> the last layers that it is tried with
     "quadratic": ["sigmoid", "softmax", "identity"],
@@ -41,7 +41,8 @@ def _batch(cost: str, last: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _named(expected: dict[str, Any]) -> dict[str, np.ndarray]:
     """The reference's answer under the names of the wire."""
-    named = {"input_gradient": expected["input_gradient"]}
+    squares = [(w**2).sum((1, 2)) + (d**2).sum(1) for w, d in zip(expected["w"], expected["delta"], strict=True)]
+    named = {"input_gradient": expected["input_gradient"], "per_example_norms": np.sqrt(sum(squares))}
     for at, (w, b) in enumerate(expected["gradient"]):
         layer = at + 2
         named |= {f"gradient.{layer}.weights": w, f"gradient.{layer}.biases": b}
