@@ -56,7 +56,7 @@ class Gradients:
         """C, and the squared norm of the gradient, which is finite only if every entry is."""
         plan = self._plans.get(len(x))
         plan.run(x, y)
-        return float(np.mean(plan.costs(y))), self._gradient.vector.dot(self._gradient.vector)
+        return plan.cost(y), self._gradient.vector.dot(self._gradient.vector)
 
     def _compiled(self, batch: int) -> Plan:
         parameters = self._parameters

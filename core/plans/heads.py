@@ -1,4 +1,4 @@
-"""Where the cost meets the last layer: delta^L and C_x, in place (equation 1).
+"""Where the cost meets the last layer: delta^L in place, and C (equation 1).
 
 Invariant: a head computes what `core.costs.output_layer` computes. The common costs have heads of their own; every other one
 runs through that definition.
@@ -26,8 +26,8 @@ class Head:
     error: Callable[[Array], object]
     """Fill the layer's delta from y: with dC/dz where `complete`, else with dC/da, which the kernel then pulls back."""
     complete: bool
-    costs: Callable[[Array], Array]
-    """C_x (m,) from y."""
+    total: Callable[[Array], float]
+    """The sum of C_x over the batch, from y."""
 
 
 def head(cost: str, activation: str, layer: Buffers, scale: float) -> Head:
@@ -35,14 +35,21 @@ def head(cost: str, activation: str, layer: Buffers, scale: float) -> Head:
     definition = output_layer(cost, activation)
     a, delta, unscale = layer.a, layer.delta, np.array(1.0 / scale, layer.a.dtype)
 
-    def costs(y: Array) -> Array:
-        return definition.value(NUMPY, y, layer.z * unscale, a)
+    def total(y: Array) -> float:
+        return float(definition.value(NUMPY, y, layer.z * unscale, a).sum())
+
+    def square(y: Array) -> float:
+        d = np.subtract(a, y).reshape(-1)
+        return float(d.dot(d))
 
     def difference(y: Array) -> None:
         np.subtract(a, y, delta)
 
-    if cost == "quadratic" or (cost, activation) == ("binary_cross_entropy", "sigmoid"):
-        return Head(difference, cost != "quadratic", costs)
+    if cost == "quadratic":
+        return Head(difference, False, lambda y: 0.5 * square(y))
+
+    if (cost, activation) == ("binary_cross_entropy", "sigmoid"):
+        return Head(difference, True, total)
 
     if cost == "mean_squared_error":
         share = np.array(2.0 / a.shape[1], a.dtype)
@@ -51,20 +58,20 @@ def head(cost: str, activation: str, layer: Buffers, scale: float) -> Head:
             np.subtract(a, y, delta)
             np.multiply(delta, share, delta)
 
-        return Head(doubled, False, costs)
+        return Head(doubled, False, lambda y: square(y) / a.shape[1])
 
     if (cost, activation) == ("cross_entropy", "softmax"):
-        total = np.empty((a.shape[0], 1), a.dtype)
-        sum_rows = Blas(a.dtype).row_sums_of(a.shape[1], total.reshape(-1))
+        weights = np.empty((a.shape[0], 1), a.dtype)
+        sum_rows = Blas(a.dtype).row_sums_of(a.shape[1], weights.reshape(-1))
 
         def weighted(y: Array) -> None:
             sum_rows(y.T)
-            np.multiply(a, total, delta)
+            np.multiply(a, weights, delta)
             np.subtract(delta, y, delta)
 
-        return Head(weighted, True, costs)
+        return Head(weighted, True, total)
 
     def general(y: Array) -> None:
         np.copyto(delta, definition.error(NUMPY, y, layer.z * unscale, a))
 
-    return Head(general, True, costs)
+    return Head(general, True, total)

@@ -135,9 +135,9 @@ class Plan(Passage):
             call()
         self._last_product(x_t)
 
-    def costs(self, y: Array) -> Array:
-        """C_x (m,) of the batch that went through last."""
-        return self._head.costs(y)
+    def cost(self, y: Array) -> float:
+        """C of the batch that went through last."""
+        return self._head.total(y) / self.batch
 
 
 def _start_from_biases(biases: Array, scale: float, z: Array) -> Call:

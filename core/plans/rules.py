@@ -107,10 +107,13 @@ class _Gradient:
             require_finite_parameters(NUMPY, self._gradient, "gradient")
         norm = gradient_norm(NUMPY, self._gradient) if options.clip_norm is not None else 0.0
         with quiet():
-            moved, self._state = update(
+            moved, state = update(
                 NUMPY, self._parameters.architecture, theta, self._gradient.vector, norm, self._state, options
             )
         np.copyto(theta, moved)
+        # A first velocity is the gradient itself, whose array the next step writes over.
+        kept = {name: array.copy() if array is self._gradient.vector else array for name, array in state.arrays.items()}
+        self._state = OptimizerState(state.kind, kept)
         return False
 
     def state(self) -> OptimizerState:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.finite import quiet, quiet_context, require_finite, require_finite_parameters
+from core.finite import quiet_context, require_finite, require_finite_parameters
 from core.network import Parameters
 from core.optimizers import OptimizerState, Options
 from core.plans.batches import admit
@@ -66,10 +66,9 @@ class Trainer:
         if self._last is None:
             raise ValueError("no step was made yet")
         plan, y = self._last
-        with quiet():
-            mean = np.asarray(np.mean(plan.costs(y)))
-        require_finite(NUMPY, mean, None, "cost")
-        return float(mean)
+        cost = self._quietly.run(plan.cost, y)
+        require_finite(NUMPY, np.asarray(cost), self._parameters.layers[-1].layer, "cost")
+        return cost
 
     def epoch(self, x: Array, y: Array, batch: int, order: Array) -> None:
         """One pass over x (M, n_1) and y (M, n_L) in batches of `batch` rows taken in `order` (M,); the last may be shorter."""
