@@ -9,6 +9,7 @@ from service.engine.local import LocalEngine
 from service.metrics import Metrics
 from service.operations.service import Service
 from service.settings import Settings
+from service.storage.retention import Retention
 from service.storage.sqlite import SqliteStore
 
 __all__ = ["about", "start", "stop"]
@@ -23,7 +24,15 @@ async def start(settings: Settings, metrics: Metrics) -> Service:
     """
     backend = select(settings.backend)
     store = await asyncio.to_thread(
-        SqliteStore, settings.data, keep_versions=settings.keep_versions, keep_bytes=settings.keep_bytes
+        SqliteStore,
+        settings.data,
+        retention=Retention(
+            versions=settings.keep_versions,
+            nbytes=settings.keep_bytes,
+            checkpoints=settings.max_checkpoints,
+            history=settings.keep_history,
+            receipts=settings.keep_receipts,
+        ),
     )
     engine = LocalEngine(
         store, backend, max_live_bytes=settings.max_live_bytes, require_if_match=settings.require_if_match

@@ -8,6 +8,7 @@
     ├── NotAcceptable           an answer was asked for in a type that it does not have
     ├── NotFound                no such network, version or other thing
     ├── Gone                    it existed and has been given up (a version past its retention)
+    ├── AlreadyExists           the name is taken
     ├── StalePrecondition       `If-Match` names another version than the current one
     ├── PreconditionRequired    a write without `If-Match` where the service demands one
     ├── IdempotencyMismatch     a key that was used for a different request
@@ -28,6 +29,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = [
+    "AlreadyExists",
     "CorruptState",
     "Fault",
     "Gone",
@@ -116,6 +118,11 @@ class NotFound(ServiceError):
 @dataclass(eq=False)
 class Gone(ServiceError):
     """It existed and has been given up."""
+
+
+@dataclass(eq=False)
+class AlreadyExists(ServiceError):
+    """The name is taken; nothing was changed."""
 
 
 @dataclass(eq=False)

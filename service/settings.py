@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-__all__ = ["LIMITS", "Settings"]
+__all__ = ["LIMITS", "RETENTION", "Settings"]
 
 LIMITS = (
     "max_body_bytes",
@@ -22,8 +22,12 @@ LIMITS = (
     "max_batch_rows",
     "max_estimated_bytes",
     "max_estimated_operations",
+    "max_checkpoints",
 )
 """The settings that bound what one request may ask for; `GET /v1/info` shows them."""
+
+RETENTION = ("keep_versions", "keep_bytes", "keep_history", "keep_receipts")
+"""The settings that bound what is kept of the past; `GET /v1/info` shows them too."""
 
 
 class Settings(BaseSettings):
@@ -62,3 +66,10 @@ class Settings(BaseSettings):
         ge=0,
         description="Bytes of one network's older versions; the current and the previous are always kept.",
     )
+    keep_history: int = Field(
+        100_000, ge=1, description="Newest entries of a network's list of versions, besides those that can be read."
+    )
+    keep_receipts: int = Field(
+        100_000, ge=1, description="Newest Idempotency-Keys of a network, and of creations, that are remembered."
+    )
+    max_checkpoints: int = Field(100, ge=0, le=10_000, description="Checkpoints of a network.")

@@ -35,6 +35,7 @@ PROBLEMS: Final[Mapping[str, ProblemType]] = {
         ProblemType("method-not-allowed", "The method is not allowed here", 405),
         ProblemType("not-acceptable", "The answer cannot be had in that type", 406),
         ProblemType("still-running", "The first request with this key is still running", 409),
+        ProblemType("already-exists", "The name is taken", 409),
         ProblemType("gone", "It has been given up", 410),
         ProblemType("stale-precondition", "The network has another version", 412),
         ProblemType("too-large", "Over a limit", 413),

@@ -126,6 +126,7 @@ _FACES: Final[Mapping[type, Callable[[Any], Face]]] = {
     service.NotAcceptable: _not_acceptable,
     service.NotFound: _plain("not-found"),
     service.Gone: _plain("gone"),
+    service.AlreadyExists: _plain("already-exists"),
     service.StalePrecondition: _stale,
     service.PreconditionRequired: _plain("precondition-required"),
     service.IdempotencyMismatch: _plain("idempotency-mismatch"),

@@ -15,7 +15,16 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
-__all__ = ["NetworkRecord", "NetworkState", "Receipt", "Store", "StoreUsage", "VersionRecord", "timestamp"]
+__all__ = [
+    "CheckpointRecord",
+    "NetworkRecord",
+    "NetworkState",
+    "Receipt",
+    "Store",
+    "StoreUsage",
+    "VersionRecord",
+    "timestamp",
+]
 
 HostArray = npt.NDArray[Any]
 
@@ -69,6 +78,19 @@ class VersionRecord:
     """JSON: what the write said of itself, such as cost and gradient_norm."""
     retained: bool = True
     """Whether the parameters of this version can still be read."""
+    stored_bytes: int = 0
+    """Bytes that its numbers take in the store; 0 where they are not retained. The store fills it in."""
+    checkpoints: tuple[str, ...] = ()
+    """The names that it has, in the order in which it got them. The store fills them in."""
+
+
+@dataclass(frozen=True)
+class CheckpointRecord:
+    """A version with a name, whose numbers stay readable for as long as it has one."""
+
+    name: str
+    version: int
+    created_at: str
 
 
 @dataclass(frozen=True)
@@ -104,6 +126,9 @@ class Store(Protocol):
     `StorageUnavailable`. A write with a receipt whose (scope, key) is taken raises `IdempotencyMismatch` and changes
     nothing. Writes to one network are submitted one after the other: while one is under way, the next has no version to
     name. Reads raise `NotFound`, `Gone` and `CorruptState`. Everything may be called from any thread.
+
+    What a store keeps is bounded: of each network the numbers of the newest versions and of every checkpoint, the
+    newest entries of the versions list, and the newest receipts of each scope.
     """
 
     @property
@@ -129,6 +154,18 @@ class Store(Protocol):
         The receipt of its creation stays: a late retry of it must not make the network again.
         """
 
+    def create_checkpoint(
+        self, network: str, checkpoint: CheckpointRecord, expected: int | None = None, receipt: Receipt | None = None
+    ) -> Future[None]:
+        """Give a version a name; its numbers stay readable beyond retention. With `expected`, only if that is current.
+
+        Raises, besides what every write may raise: `NotFound` and `Gone` (the version), `AlreadyExists` (the name),
+        `TooLarge` (the network has as many as it may have).
+        """
+
+    def delete_checkpoint(self, network: str, name: str, expected: int | None = None) -> Future[None]:
+        """Take the name away; the numbers go where retention would not keep them. `NotFound` where there is none."""
+
     def network(self, network: str) -> NetworkRecord:
         """The record of a network with its current version."""
 
@@ -143,6 +180,15 @@ class Store(Protocol):
 
     def versions(self, network: str, limit: int, after: int | None = None) -> Sequence[VersionRecord]:
         """At most `limit` versions, newest first, older than `after`."""
+
+    def checkpoint(self, network: str, name: str) -> CheckpointRecord:
+        """The checkpoint of a name."""
+
+    def checkpoints(self, network: str) -> Sequence[CheckpointRecord]:
+        """All checkpoints of a network, in the order in which they were made."""
+
+    def stored_bytes(self, network: str) -> int:
+        """Bytes that the numbers of all retained versions of a network take in the store."""
 
     def receipt(self, scope: str, key: str) -> Receipt | None:
         """The receipt kept for a key, if there is one."""

@@ -10,9 +10,20 @@ import apsw
 import orjson
 
 from service.errors import Fault, Gone, InvalidInput, NotFound
-from service.storage.base import NetworkRecord, Receipt, VersionRecord
+from service.storage.base import CheckpointRecord, NetworkRecord, Receipt, VersionRecord
 
-__all__ = ["Place", "committed_slots", "network", "networks", "place", "receipt", "versions"]
+__all__ = [
+    "Place",
+    "checkpoint",
+    "checkpoints",
+    "committed_slots",
+    "network",
+    "networks",
+    "place",
+    "receipt",
+    "stored_bytes",
+    "versions",
+]
 
 _RECORD = (
     "SELECT id, name, spec, version, created_at, updated_at, ordinal FROM networks JOIN heads ON network = ordinal"
@@ -51,42 +62,69 @@ def place(connection: apsw.Connection, identity: str, version: int | None) -> Pl
     """Where the numbers of a version are, the current one's by default."""
     row = connection.execute(
         """
-        SELECT heads.version, asked.version, snapshots.nbytes, digest, slot, bytes
+        SELECT heads.version, coalesce(?1, heads.version), nbytes, digest, slot, bytes
         FROM networks JOIN heads ON heads.network = ordinal
-        LEFT JOIN versions AS asked ON asked.network = ordinal AND asked.version = coalesce(?, heads.version)
-        LEFT JOIN snapshots ON snapshots.network = ordinal AND snapshots.version = asked.version
+        LEFT JOIN snapshots ON snapshots.network = ordinal AND snapshots.version = coalesce(?1, heads.version)
         LEFT JOIN contents ON contents.id = content
-        WHERE networks.id = ?
+        WHERE networks.id = ?2
         """,
         (version, identity),
     ).fetchone()
     if row is None:
         raise _unknown(identity)
-    current, found, nbytes, digest, slot, content = row
-    if found is None:
-        raise NotFound(f"network {identity} has no version {version}; the current one is {current}")
+    current, asked, nbytes, digest, slot, content = row
+    if not 0 <= asked <= current:
+        raise NotFound(f"network {identity} has no version {asked}; the current one is {current}")
     if nbytes is None:
-        raise Gone(f"the parameters of version {found} of network {identity} are no longer kept")
-    return Place(found, nbytes, digest, slot, content)
+        raise Gone(f"the parameters of version {asked} of network {identity} are no longer kept")
+    return Place(asked, nbytes, digest, slot, content)
 
 
 def versions(connection: apsw.Connection, identity: str, limit: int, after: int | None) -> Sequence[VersionRecord]:
     """A page of versions, newest first."""
-    ordinal = connection.execute("SELECT ordinal FROM networks WHERE id = ?", (identity,)).get
-    if ordinal is None:
-        raise _unknown(identity)
     rows = connection.execute(
         """
-        SELECT v.version, made_by, created_at, summary, s.version IS NOT NULL
+        SELECT v.version, made_by, created_at, summary, nbytes, (
+            SELECT json_group_array(name ORDER BY id) FROM checkpoints AS c
+            WHERE c.network = v.network AND c.version = v.version
+        )
         FROM versions AS v LEFT JOIN snapshots AS s ON s.network = v.network AND s.version = v.version
         WHERE v.network = ? AND (? IS NULL OR v.version < ?) ORDER BY v.version DESC LIMIT ?
         """,
-        (ordinal, after, after, limit),
+        (_ordinal_of(connection, identity), after, after, limit),
     )
     return [
-        VersionRecord(version, made_by, created_at, orjson.loads(summary), bool(retained))
-        for version, made_by, created_at, summary, retained in rows
+        VersionRecord(version, made_by, at, orjson.loads(summary), nbytes is not None, nbytes or 0, _names(names))
+        for version, made_by, at, summary, nbytes, names in rows
     ]
+
+
+def checkpoint(connection: apsw.Connection, identity: str, name: str) -> CheckpointRecord:
+    """The checkpoint of a name."""
+    row = connection.execute(
+        "SELECT name, version, created_at FROM checkpoints WHERE network = ? AND name = ?",
+        (_ordinal_of(connection, identity), name),
+    ).fetchone()
+    if row is None:
+        raise NotFound(f"network {identity} has no checkpoint {name!r}")
+    return CheckpointRecord(*row)
+
+
+def checkpoints(connection: apsw.Connection, identity: str) -> Sequence[CheckpointRecord]:
+    """All checkpoints of a network, in the order of naming."""
+    rows = connection.execute(
+        "SELECT name, version, created_at FROM checkpoints WHERE network = ? ORDER BY id",
+        (_ordinal_of(connection, identity),),
+    )
+    return [CheckpointRecord(*row) for row in rows]
+
+
+def stored_bytes(connection: apsw.Connection, identity: str) -> int:
+    """Bytes of the numbers of all retained versions of a network."""
+    total = connection.execute(
+        "SELECT coalesce(sum(nbytes), 0) FROM snapshots WHERE network = ?", (_ordinal_of(connection, identity),)
+    ).get
+    return int(total)
 
 
 def receipt(connection: apsw.Connection, scope: str, key: str) -> Receipt | None:
@@ -111,6 +149,17 @@ def committed_slots(connection: apsw.Connection) -> dict[int, tuple[str, int]]:
 def _record(row: tuple[Any, ...]) -> NetworkRecord:
     identity, name, spec, version, created_at, updated_at, _ = row
     return NetworkRecord(identity, name, orjson.loads(spec), version, created_at, updated_at)
+
+
+def _ordinal_of(connection: apsw.Connection, identity: str) -> int:
+    ordinal = connection.execute("SELECT ordinal FROM networks WHERE id = ?", (identity,)).get
+    if ordinal is None:
+        raise _unknown(identity)
+    return int(ordinal)
+
+
+def _names(document: str) -> tuple[str, ...]:
+    return tuple(orjson.loads(document))
 
 
 def _ordinal(cursor: str | None) -> int:

@@ -68,6 +68,19 @@ MIGRATIONS: Final[tuple[str, ...]] = (
     CREATE TABLE probes (id INTEGER PRIMARY KEY CHECK (id = 1), count INTEGER NOT NULL) STRICT;
     INSERT INTO probes VALUES (1, 0);
     """,
+    """
+    CREATE TABLE checkpoints (
+        id          INTEGER PRIMARY KEY,                 -- order of naming
+        network     INTEGER NOT NULL REFERENCES networks (ordinal),
+        name        TEXT NOT NULL,
+        version     INTEGER NOT NULL,
+        created_at  TEXT NOT NULL,
+        UNIQUE (network, name),
+        FOREIGN KEY (network, version) REFERENCES snapshots (network, version)  -- its numbers are kept
+    ) STRICT;
+    CREATE INDEX checkpoints_of_a_version ON checkpoints (network, version);
+    CREATE INDEX receipts_by_age ON receipts (scope, created_at);
+    """,
 )
 
 

@@ -19,15 +19,16 @@ from typing import TypeVar
 import apsw
 
 from service.errors import CorruptState, StorageUnavailable
-from service.storage import rows, transactions
-from service.storage.base import NetworkRecord, NetworkState, Receipt, StoreUsage, VersionRecord
+from service.storage import checkpoints, rows, transactions
+from service.storage.base import CheckpointRecord, NetworkRecord, NetworkState, Receipt, StoreUsage, VersionRecord
 from service.storage.connections import Readers, open_writer
 from service.storage.encoding import decode, encode
 from service.storage.faults import Fatal, Stop, leave, meaning
 from service.storage.lock import Lock
+from service.storage.retention import Retention
 from service.storage.schema import migrate
 from service.storage.slots import Slots, sync_folder
-from service.storage.transactions import Change, Kept, Retention
+from service.storage.transactions import Change, Kept
 from service.storage.writer import Write, Writer
 
 __all__ = ["SqliteStore"]
@@ -42,8 +43,7 @@ class SqliteStore:
         folder: made if it is missing.
         inline_bytes: states up to this many bytes go into the row, larger ones into slot files.
         spare_bytes: free slot files kept for the next write, together.
-        keep_versions: the newest versions of a network that stay readable while they fit in `keep_bytes`; the
-            current and the previous one always do.
+        retention: how much is kept of each network.
         fatal: called with the reason when the device failed; does not return, unless in a test.
 
     Raises:
@@ -57,13 +57,12 @@ class SqliteStore:
         *,
         inline_bytes: int = 4 * 2**20,
         spare_bytes: int = 64 * 2**20,
-        keep_versions: int = 100,
-        keep_bytes: int = 16 * 2**20,
+        retention: Retention | None = None,
         fatal: Fatal = leave,
     ) -> None:
         self._folder = folder
         self._inline_bytes = inline_bytes
-        self._retention = Retention(keep_versions, keep_bytes)
+        self._retention = retention or Retention()
         self._stop = Stop(fatal)
         self._closed = False
         with _opening(folder):
@@ -100,7 +99,7 @@ class SqliteStore:
         """Keep a new network, its first version and its receipt."""
 
         def change(kept: Callable[[], Kept]) -> Change:
-            return transactions.create_network(record, kept, made, receipt)
+            return transactions.create_network(record, kept, made, receipt, retention=self._retention)
 
         return self._keep(change, state, record.id, made.version)
 
@@ -123,6 +122,18 @@ class SqliteStore:
     def delete_network(self, network: str, expected: int | None = None) -> Future[None]:
         """Forget a network with its versions, its receipts and its slots."""
         return self._writer.submit(Write(transactions.delete_network(network, expected)))
+
+    def create_checkpoint(
+        self, network: str, checkpoint: CheckpointRecord, expected: int | None = None, receipt: Receipt | None = None
+    ) -> Future[None]:
+        """Give a version a name."""
+        change = checkpoints.create_checkpoint(network, checkpoint, expected, receipt, retention=self._retention)
+        return self._writer.submit(Write(change))
+
+    def delete_checkpoint(self, network: str, name: str, expected: int | None = None) -> Future[None]:
+        """Take a name away."""
+        change = checkpoints.delete_checkpoint(network, name, expected, retention=self._retention)
+        return self._writer.submit(Write(change))
 
     def probe(self) -> Future[None]:
         """Commit a change to nothing."""
@@ -151,6 +162,18 @@ class SqliteStore:
     def versions(self, network: str, limit: int, after: int | None = None) -> Sequence[VersionRecord]:
         """A page of versions, newest first."""
         return self._read(lambda connection: rows.versions(connection, network, limit, after))
+
+    def checkpoint(self, network: str, name: str) -> CheckpointRecord:
+        """The checkpoint of a name."""
+        return self._read(lambda connection: rows.checkpoint(connection, network, name))
+
+    def checkpoints(self, network: str) -> Sequence[CheckpointRecord]:
+        """All checkpoints of a network."""
+        return self._read(lambda connection: rows.checkpoints(connection, network))
+
+    def stored_bytes(self, network: str) -> int:
+        """Bytes of all retained versions of a network."""
+        return self._read(lambda connection: rows.stored_bytes(connection, network))
 
     def receipt(self, scope: str, key: str) -> Receipt | None:
         """The receipt of a key."""

@@ -16,15 +16,18 @@ import orjson
 from service.errors import IdempotencyMismatch, NotFound, StalePrecondition
 from service.storage.base import NetworkRecord, Receipt, VersionRecord
 from service.storage.encoding import Encoded
+from service.storage.retention import Retention, forget_old, retire
 
 __all__ = [
     "Change",
     "Kept",
-    "Retention",
     "commit_version",
     "create_network",
     "delete_network",
+    "head",
+    "insert_receipt",
     "probe",
+    "refuse_used_key",
     "rename_network",
 ]
 
@@ -39,21 +42,18 @@ class Kept:
     slot: int | None = None
 
 
-@dataclass(frozen=True)
-class Retention:
-    """Which versions' numbers stay readable: the newest `versions` while they fit in `nbytes`, and always two."""
-
-    versions: int
-    nbytes: int
-
-
 def create_network(
-    record: NetworkRecord, kept: Callable[[], Kept], made: VersionRecord, receipt: Receipt | None
+    record: NetworkRecord,
+    kept: Callable[[], Kept],
+    made: VersionRecord,
+    receipt: Receipt | None,
+    *,
+    retention: Retention,
 ) -> Change:
     """A new network with its first version and its receipt."""
 
     def change(connection: apsw.Connection) -> Sequence[int]:
-        _refuse_used_key(connection, receipt)
+        refuse_used_key(connection, receipt)
         connection.execute(
             "INSERT INTO networks (id, name, spec, created_at) VALUES (?, ?, ?, ?)",
             (record.id, record.name, _json(record.spec), record.created_at),
@@ -61,7 +61,8 @@ def create_network(
         ordinal = connection.last_insert_rowid()
         connection.execute("INSERT INTO heads VALUES (?, ?, ?)", (ordinal, record.version, record.updated_at))
         _insert_version(connection, ordinal, kept(), made)
-        _insert_receipt(connection, receipt, made)
+        insert_receipt(connection, receipt, made.created_at)
+        forget_old(connection, None, ordinal, receipt, retention)
         return ()
 
     return change
@@ -79,14 +80,15 @@ def commit_version(
     """The next version of a network; the oldest ones beyond retention go."""
 
     def change(connection: apsw.Connection) -> Sequence[int]:
-        ordinal = _head(connection, network, expected)
-        _refuse_used_key(connection, receipt)
+        ordinal = head(connection, network, expected)
+        refuse_used_key(connection, receipt)
         connection.execute(
             "UPDATE heads SET version = ?, updated_at = ? WHERE network = ?", (made.version, made.created_at, ordinal)
         )
         _insert_version(connection, ordinal, kept(), made)
-        _insert_receipt(connection, receipt, made)
-        return _retire(connection, ordinal, retention)
+        insert_receipt(connection, receipt, made.created_at)
+        forget_old(connection, ordinal, made.version, receipt, retention)
+        return retire(connection, ordinal, retention)
 
     return change
 
@@ -95,7 +97,7 @@ def rename_network(network: str, name: str | None, at: str, expected: int | None
     """Another name; the version stays."""
 
     def change(connection: apsw.Connection) -> Sequence[int]:
-        ordinal = _head(connection, network, expected)
+        ordinal = head(connection, network, expected)
         connection.execute("UPDATE networks SET name = ? WHERE ordinal = ?", (name, ordinal))
         connection.execute("UPDATE heads SET updated_at = ? WHERE network = ?", (at, ordinal))
         return ()
@@ -107,7 +109,7 @@ def delete_network(network: str, expected: int | None) -> Change:
     """Everything of a network but the receipt of its creation."""
 
     def change(connection: apsw.Connection) -> Sequence[int]:
-        ordinal = _head(connection, network, expected)
+        ordinal = head(connection, network, expected)
         slots = [
             slot
             for (slot,) in connection.execute(
@@ -117,7 +119,7 @@ def delete_network(network: str, expected: int | None) -> Change:
         connection.execute(
             "DELETE FROM contents WHERE id IN (SELECT content FROM snapshots WHERE network = ?)", (ordinal,)
         )
-        for table in ("snapshots", "versions", "heads"):
+        for table in ("checkpoints", "snapshots", "versions", "heads"):
             connection.execute(f"DELETE FROM {table} WHERE network = ?", (ordinal,))  # noqa: S608  names from above
         connection.execute("DELETE FROM networks WHERE ordinal = ?", (ordinal,))
         connection.execute("DELETE FROM receipts WHERE scope = ?", (network,))
@@ -132,7 +134,8 @@ def probe(connection: apsw.Connection) -> Sequence[int]:
     return ()
 
 
-def _head(connection: apsw.Connection, network: str, expected: int | None) -> int:
+def head(connection: apsw.Connection, network: str, expected: int | None) -> int:
+    """The ordinal of a network. Raises `NotFound`, and `StalePrecondition` unless `expected` is its current version."""
     row = connection.execute(
         "SELECT ordinal, version FROM networks JOIN heads ON network = ordinal WHERE id = ?", (network,)
     ).fetchone()
@@ -144,7 +147,8 @@ def _head(connection: apsw.Connection, network: str, expected: int | None) -> in
     return int(ordinal)
 
 
-def _refuse_used_key(connection: apsw.Connection, receipt: Receipt | None) -> None:
+def refuse_used_key(connection: apsw.Connection, receipt: Receipt | None) -> None:
+    """Raise `IdempotencyMismatch` if the receipt's key has been used in its scope."""
     if receipt is None:
         return
     used = connection.execute("SELECT 1 FROM receipts WHERE scope = ? AND key = ?", (receipt.scope, receipt.key)).get
@@ -167,7 +171,8 @@ def _insert_version(connection: apsw.Connection, ordinal: int, kept: Kept, made:
     )
 
 
-def _insert_receipt(connection: apsw.Connection, receipt: Receipt | None, made: VersionRecord) -> None:
+def insert_receipt(connection: apsw.Connection, receipt: Receipt | None, at: str) -> None:
+    """Keep a receipt with the write of this transaction."""
     if receipt is None:
         return
     connection.execute(
@@ -179,29 +184,9 @@ def _insert_receipt(connection: apsw.Connection, receipt: Receipt | None, made: 
             receipt.status,
             receipt.version,
             _json(receipt.body),
-            made.created_at,
+            at,
         ),
     )
-
-
-def _retire(connection: apsw.Connection, ordinal: int, retention: Retention) -> Sequence[int]:
-    """Drop the oldest until the rest is within bounds; the current and the previous version stay."""
-    slots: list[int] = []
-    totals: Any = connection.execute("SELECT count(*), sum(nbytes) FROM snapshots WHERE network = ?", (ordinal,))
-    count, total = totals.fetchone()
-    while count > 2 and (count > retention.versions or total > retention.nbytes):
-        oldest: Any = connection.execute(
-            "SELECT version, nbytes, content, slot FROM snapshots WHERE network = ? ORDER BY version LIMIT 1",
-            (ordinal,),
-        )
-        version, nbytes, content, slot = oldest.fetchone()
-        connection.execute("DELETE FROM snapshots WHERE network = ? AND version = ?", (ordinal, version))
-        if slot is None:
-            connection.execute("DELETE FROM contents WHERE id = ?", (content,))
-        else:
-            slots.append(slot)
-        count, total = count - 1, total - nbytes
-    return slots
 
 
 def _json(document: Mapping[str, Any]) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from tests.contracts.store_checkpoints import Checkpoints
 from tests.contracts.store_lasts import Lasts
 from tests.contracts.store_reads import Reads
 from tests.contracts.store_writes import Writes
 
 
-class StoreContract(Writes, Reads, Lasts):
+class StoreContract(Writes, Reads, Checkpoints, Lasts):
     """Subclass it and name the store (a function of `tests.contracts.stores`)."""

@@ -13,7 +13,7 @@ from service.errors import (
     NotFound,
     StalePrecondition,
 )
-from service.storage.base import NetworkRecord, NetworkState, Store, VersionRecord, timestamp
+from service.storage.base import CheckpointRecord, NetworkRecord, NetworkState, Store, VersionRecord, timestamp
 from tests.contracts.drawings import SPEC, commit, create, identity, made, receipt, same, state
 from tests.contracts.store_base import StoreBase
 
@@ -30,7 +30,9 @@ class Reads(StoreBase):
         store.create_network(record, wanted, VersionRecord(0, "create", now)).result()
         assert store.network(record.id) == record
         assert same(store.state(record.id), wanted)
-        assert list(store.versions(record.id, 10)) == [VersionRecord(0, "create", now)]
+        listed = store.versions(record.id, 10)
+        assert listed == [VersionRecord(0, "create", now, stored_bytes=store.stored_bytes(record.id))]
+        assert store.stored_bytes(record.id) >= wanted.nbytes
 
     def test_extreme_numbers_come_back(self, store: Store) -> None:
         network = create(store)
@@ -89,6 +91,26 @@ class Reads(StoreBase):
         assert same(store.state(network, 5), state(5))
         with pytest.raises(Gone):
             store.state(network, 4)
+        sizes = [entry.stored_bytes for entry in store.versions(network, 99)]
+        assert all(size >= state(0).nbytes for size in sizes[:3])
+        assert (sizes[3:], sum(sizes)) == ([0] * 5, store.stored_bytes(network))
+        store.close()
+
+    def test_the_oldest_entries_and_receipts_go_once_in_a_while(self, tmp_path: Path) -> None:
+        store = self.open(tmp_path, keep_versions=2, keep_history=100, keep_receipts=50)
+        network = create(store)
+        store.create_checkpoint(network, CheckpointRecord("start", 0, timestamp())).result(30)
+        for version in range(1, 301):
+            commit(store, network, version, key=f"key-{version}")
+        listed = [entry.version for entry in store.versions(network, 999)]
+        assert listed[:-1] == list(range(300, listed[-2] - 1, -1))
+        assert listed[-1] == 0, "a named version does not leave the list"
+        assert 100 <= len(listed) - 1 < 100 + 256
+        receipts = [version for version in range(1, 301) if store.receipt(network, f"key-{version}") is not None]
+        assert receipts == list(range(receipts[0], 301))
+        assert 50 <= len(receipts) < 50 + 256
+        with pytest.raises(Gone):
+            store.state(network, 5)
         store.close()
 
     def test_the_current_and_the_previous_version_stay_whatever_their_size(self, tmp_path: Path) -> None:

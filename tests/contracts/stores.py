@@ -5,14 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from service.storage.retention import Retention
 from service.storage.sqlite import SqliteStore
+
+RETENTION = {
+    "keep_versions": "versions",
+    "keep_bytes": "nbytes",
+    "keep_history": "history",
+    "keep_receipts": "receipts",
+    "max_checkpoints": "checkpoints",
+}
+"""A limit by the name of its setting, and what the store calls it."""
 
 
 def inline(folder: Path, **limits: Any) -> SqliteStore:
     """States in rows."""
-    return SqliteStore(folder, **limits)
+    kept = Retention(**{RETENTION[name]: limits.pop(name) for name in RETENTION.keys() & limits.keys()})
+    return SqliteStore(folder, retention=kept, **limits)
 
 
 def slots(folder: Path, **limits: Any) -> SqliteStore:
     """States in slot files, however small."""
-    return SqliteStore(folder, inline_bytes=0, **limits)
+    return inline(folder, inline_bytes=0, **limits)

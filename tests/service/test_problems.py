@@ -63,6 +63,7 @@ CASES: list[tuple[Exception, str, int, dict[str, str], dict[str, Any]]] = [
     ),
     (errors.NotAcceptable("d", SUPPORTED), "not-acceptable", 406, {}, {"available": [*SUPPORTED]}),
     (errors.NotFound("d"), "not-found", 404, {}, {}),
+    (errors.AlreadyExists("d"), "already-exists", 409, {}, {}),
     (errors.Gone("d"), "gone", 410, {}, {}),
     (errors.StalePrecondition("d", 7), "stale-precondition", 412, {"etag": '"7"'}, {"current": 7}),
     (errors.PreconditionRequired("d"), "precondition-required", 428, {}, {}),
