@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from core.backend import Backend
 from core.network import Architecture, Parameters
 from core.optimizers import OptimizerState
-from service.storage.base import NetworkRecord, StoreUsage, VersionRecord
+from service.storage.base import CheckpointRecord, NetworkRecord, StoreUsage, VersionRecord
 
 __all__ = ["Applied", "Change", "Engine", "Guard", "Snapshot"]
 
@@ -104,11 +104,25 @@ class Engine(Protocol):
         not looked at: there is no version to match yet.
         """
 
+    async def fork(
+        self,
+        network: str,
+        version: int | None,
+        describe: Callable[[Snapshot], tuple[NetworkRecord, Mapping[str, Any]]],
+        guard: Guard,
+    ) -> Applied:
+        """A new network that starts as a version of another (by default the current one), its optimizer's memory too.
+
+        `describe` gives the new record, whose `version` is 0, and the answer's body. Key, scope and status as for
+        `create`; the key is looked at before the source, which may have gone when a retry comes. Raises what
+        `snapshot` and `at_version` raise.
+        """
+
     async def snapshot(self, network: str) -> Snapshot:
         """The current version of a network. Raises `NotFound`, `CorruptState`."""
 
-    async def at_version(self, network: str, version: int) -> Parameters:
-        """The parameters of a version, on the backend's device.
+    async def at_version(self, network: str, version: int) -> Snapshot:
+        """A version as it was, on the backend's device.
 
         Raises `NotFound` (the network or the version never existed), `Gone` (past retention), `CorruptState`.
         """
@@ -125,6 +139,31 @@ class Engine(Protocol):
         `change` writes to nothing that the snapshot holds. A caller that is cancelled leaves no trace or a whole
         version.
         """
+
+    async def restore(self, network: str, checkpoint: str, guard: Guard) -> Applied:
+        """Make the next version: the parameters and the optimizer's memory of a checkpoint, as the write finds it.
+
+        Raises, besides what `write` raises, `NotFound` where there is no such checkpoint.
+        """
+
+    async def create_checkpoint(self, network: str, name: str, version: int | None, guard: Guard) -> Applied:
+        """Give a version (by default the current one) a name, and answer it with status 201; no version is made.
+
+        `Applied.version` is the network's current one. Raises, besides what `write` raises: `NotFound`, `Gone` (the
+        version), `AlreadyExists`, `TooLarge`.
+        """
+
+    async def delete_checkpoint(self, network: str, name: str, guard: Guard) -> None:
+        """Take a name away. Looks at `guard.if_match` only. Raises `NotFound` where there is no such checkpoint."""
+
+    async def checkpoint(self, network: str, name: str) -> CheckpointRecord:
+        """The checkpoint of a name. Raises `NotFound`."""
+
+    async def checkpoints(self, network: str) -> Sequence[CheckpointRecord]:
+        """All checkpoints of a network, in the order in which they were made. Raises `NotFound`."""
+
+    async def stored_bytes(self, network: str) -> int:
+        """Bytes that the numbers of all retained versions of a network take in the store. Raises `NotFound`."""
 
     async def rename(self, network: str, name: str | None, guard: Guard) -> NetworkRecord:
         """Give a network another name; its version stays. Looks at `guard.if_match` only."""

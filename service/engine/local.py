@@ -7,8 +7,9 @@ take the published version and wait for nobody.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import asdict, replace
 from typing import Any, Final, TypeVar
 
 from core.backend import Backend
@@ -16,10 +17,11 @@ from core.network import Parameters
 from service.engine.base import Applied, Change, Guard, Snapshot
 from service.engine.guards import Keys, check, receipt_for
 from service.engine.live import Live, LiveNetworks
-from service.engine.states import architecture_of, snapshot_of, state_of
+from service.engine.reads import StoreReads
+from service.engine.states import snapshot_of, state_of
 from service.engine.waiting import Workers, landed
 from service.errors import NotFound
-from service.storage.base import NetworkRecord, NetworkState, Store, StoreUsage, VersionRecord, timestamp
+from service.storage.base import CheckpointRecord, NetworkRecord, NetworkState, Store, VersionRecord, timestamp
 
 __all__ = ["LocalEngine"]
 
@@ -27,9 +29,11 @@ T = TypeVar("T")
 
 _CREATIONS: Final = "networks"
 """The scope of the keys of creations."""
+_OPERATIONS_TO_READ: Final = 10
+"""About what a number costs that is read from the disk and checked."""
 
 
-class LocalEngine:
+class LocalEngine(StoreReads):
     """`service.engine.base.Engine` over a store. It belongs to one event loop.
 
     Args:
@@ -53,22 +57,16 @@ class LocalEngine:
         threads: int | None = None,
         waiting: int = 256,
     ) -> None:
-        self._store = store
+        super().__init__(store, Workers(inline_operations, threads, waiting))
         self._backend = backend
         self._required = require_if_match
         self._live = LiveNetworks(max_live_bytes)
         self._keys = Keys(store)
-        self._workers = Workers(inline_operations, threads, waiting)
 
     @property
     def backend(self) -> Backend:
         """What computes."""
         return self._backend
-
-    @property
-    def description(self) -> str:
-        """Kind and place of the store."""
-        return self._store.description
 
     @property
     def live_bytes(self) -> int:
@@ -82,15 +80,25 @@ class LocalEngine:
         with self._keys.claim(_CREATIONS, guard) as earlier:
             if earlier is not None:
                 return earlier
-            applied = Applied(record.version, {**body, "version": record.version}, 201)
-            snapshot = Snapshot(record, parameters.architecture, parameters, None)
-            size = parameters.architecture.parameter_count
-            state = await self._workers.compute(lambda: state_of(self._backend, parameters, None), size)
-            made = VersionRecord(record.version, "create", record.created_at)
-            with self._live.hold(record.id) as live:
-                future = self._store.create_network(record, state, made, receipt_for(_CREATIONS, guard, applied))
-                await landed(future, lambda: self._live.publish(live, snapshot))
-            return applied
+            start = Snapshot(record, parameters.architecture, parameters, None)
+            return await self._create(start, VersionRecord(record.version, "create", record.created_at), body, guard)
+
+    async def fork(
+        self,
+        network: str,
+        version: int | None,
+        describe: Callable[[Snapshot], tuple[NetworkRecord, Mapping[str, Any]]],
+        guard: Guard,
+    ) -> Applied:
+        """Keep a new network that starts as a version of another."""
+        with self._keys.claim(_CREATIONS, guard) as earlier:
+            if earlier is not None:
+                return earlier
+            source = await (self.snapshot(network) if version is None else self.at_version(network, version))
+            record, body = describe(source)
+            origin = {"source": {"network": network, "version": source.version}}
+            made = VersionRecord(record.version, "fork", record.created_at, origin)
+            return await self._create(replace(source, record=record), made, body, guard)
 
     async def snapshot(self, network: str) -> Snapshot:
         """The current version of a network."""
@@ -100,17 +108,12 @@ class LocalEngine:
         with self._live.hold(network) as live:
             return await self._load(network, live)
 
-    async def at_version(self, network: str, version: int) -> Parameters:
-        """The parameters of a version, on the device."""
+    async def at_version(self, network: str, version: int) -> Snapshot:
+        """A version as it was, on the device."""
         found = self._live.find(network)
         if found is not None and found.version == version:
-            return found.parameters
-
-        def read() -> Parameters:
-            architecture = architecture_of(self._store.network(network).spec)
-            return Parameters(architecture, self._backend.asarray(self._store.state(network, version).parameters))
-
-        return await self._workers.read(read)
+            return found
+        return await self._workers.read(lambda: self._read(network, version))
 
     async def compute(self, work: Callable[[], T], operations: int) -> T:
         """What `work()` returns or raises, on the loop or in a thread."""
@@ -127,6 +130,35 @@ class LocalEngine:
                     check(guard, current.version, required=self._required)
                     changed = await self._workers.compute(lambda: self._changed(change, current), operations)
                     return await self._commit(network, live, current, changed, guard)
+
+    async def restore(self, network: str, checkpoint: str, guard: Guard) -> Applied:
+        """Make the next version from a checkpoint."""
+
+        def change(_current: Snapshot) -> Change:
+            found = self._store.checkpoint(network, checkpoint)
+            kept = self._read(network, found.version)
+            source = {"checkpoint": found.name, "version": found.version}
+            return Change(kept.parameters, kept.optimizer, "restore", {"source": source}, {"source": source})
+
+        size = (await self.snapshot(network)).architecture.parameter_count
+        return await self.write(network, change, guard, _OPERATIONS_TO_READ * size)
+
+    async def create_checkpoint(self, network: str, name: str, version: int | None, guard: Guard) -> Applied:
+        """Give a version a name."""
+        with self._keys.claim(network, guard) as earlier:
+            if earlier is not None:
+                return earlier
+            async with self._turn(network, guard) as current:
+                made = CheckpointRecord(name, current.version if version is None else version, timestamp())
+                applied = Applied(current.version, asdict(made), 201)
+                receipt = receipt_for(network, guard, applied)
+                await landed(self._store.create_checkpoint(network, made, current.version, receipt))
+                return applied
+
+    async def delete_checkpoint(self, network: str, name: str, guard: Guard) -> None:
+        """Take a name away."""
+        async with self._turn(network, guard) as current:
+            await landed(self._store.delete_checkpoint(network, name, current.version))
 
     async def rename(self, network: str, name: str | None, guard: Guard) -> NetworkRecord:
         """Give a network another name; its version stays."""
@@ -153,26 +185,29 @@ class LocalEngine:
         found = self._live.find(network)
         return found.record if found is not None else self._store.network(network)
 
-    async def networks(self, limit: int, after: str | None = None) -> tuple[Sequence[NetworkRecord], str | None]:
-        """A page of networks, and the next cursor."""
-        return await self._workers.read(lambda: self._store.networks(limit, after))
-
-    async def versions(self, network: str, limit: int, after: int | None = None) -> Sequence[VersionRecord]:
-        """A page of versions, newest first."""
-        return await self._workers.read(lambda: self._store.versions(network, limit, after))
-
-    async def usage(self) -> StoreUsage:
-        """How much the store holds."""
-        return await self._workers.read(self._store.usage)
-
-    async def ready(self) -> None:
-        """Return when the store has written."""
-        await landed(self._store.probe(), lambda: None)
-
     async def close(self) -> None:
         """Finish what is running, then let go of the store."""
         await asyncio.to_thread(self._workers.close)
         await asyncio.to_thread(self._store.close)
+
+    async def _create(self, start: Snapshot, made: VersionRecord, body: Mapping[str, Any], guard: Guard) -> Applied:
+        record, parameters = start.record, start.parameters
+        applied = Applied(record.version, {**body, "version": record.version}, 201)
+        size = start.architecture.parameter_count
+        state = await self._workers.compute(lambda: state_of(self._backend, parameters, start.optimizer), size)
+        with self._live.hold(record.id) as live:
+            future = self._store.create_network(record, state, made, receipt_for(_CREATIONS, guard, applied))
+            await landed(future, lambda: self._live.publish(live, start))
+        return applied
+
+    @asynccontextmanager
+    async def _turn(self, network: str, guard: Guard) -> AsyncIterator[NetworkRecord]:
+        """The record of a network that nobody else writes to meanwhile, once the conditions let the write pass."""
+        with self._live.hold(network) as live:
+            async with live.turn:
+                record = self._store.network(network)
+                check(guard, record.version, required=self._required)
+                yield record
 
     async def _load(self, network: str, live: Live) -> Snapshot:
         if live.snapshot is not None:
@@ -186,10 +221,12 @@ class LocalEngine:
                 self._live.publish(live, snapshot)
             return snapshot
 
-    def _read(self, network: str) -> Snapshot:
-        # Nothing can write between the two: a write loads the network first, and only one loads at a time.
+    def _read(self, network: str, version: int | None = None) -> Snapshot:
+        # Where the current one is asked for, nothing can write between the two: a write loads the network first, and
+        # only one loads at a time.
         record = self._store.network(network)
-        return snapshot_of(self._backend, record, self._store.state(network, record.version))
+        wanted = record if version is None else replace(record, version=version)
+        return snapshot_of(self._backend, wanted, self._store.state(network, wanted.version))
 
     def _changed(self, change: Callable[[Snapshot], Change], current: Snapshot) -> tuple[Change, NetworkState]:
         changed = change(current)

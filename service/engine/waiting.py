@@ -58,7 +58,7 @@ class Workers:
         self._busy -= 1
 
 
-async def landed(future: Future[None], publish: Callable[[], None]) -> None:
+async def landed(future: Future[None], publish: Callable[[], None] | None = None) -> None:
     """Wait until a write is on disk, then publish it, though the caller be cancelled meanwhile.
 
     Once the store has the write, nobody can say that it will not happen: whoever leaves early would leave memory behind
@@ -71,7 +71,7 @@ async def landed(future: Future[None], publish: Callable[[], None]) -> None:
             await asyncio.wait([write])
         except asyncio.CancelledError as error:
             cancelled = error
-    if write.exception() is None:
+    if publish is not None and write.exception() is None:
         publish()
     if cancelled is not None:
         raise cancelled

@@ -31,9 +31,8 @@ async def find_parameters(service: Service, network: str, version: int | None) -
     Raises:
         NotFound: no such network or version. Gone: that version's parameters have been given up.
     """
-    if version is not None:
-        return Found(version, await service.engine.at_version(network, version))
-    snapshot = await service.engine.snapshot(network)
+    engine = service.engine
+    snapshot = await (engine.snapshot(network) if version is None else engine.at_version(network, version))
     return Found(snapshot.version, snapshot.parameters)
 
 

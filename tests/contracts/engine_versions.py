@@ -64,7 +64,7 @@ class Versions(EngineBase):
             for _ in range(5):
                 await engine.write(network, plus_one, Guard(), SMALL)
             for version in (5, 4, 3):
-                assert (await engine.at_version(network, version)).vector[0] == version
+                assert (await engine.at_version(network, version)).parameters.vector[0] == version
             with pytest.raises(Gone):
                 await engine.at_version(network, 2)
             with pytest.raises(NotFound):

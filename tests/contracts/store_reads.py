@@ -172,6 +172,24 @@ class Reads(StoreBase):
 
     # Pages.
 
+    def test_a_page_of_one_owner(self, store: Store) -> None:
+        def made_by(owner: str) -> str:
+            network, now = identity(), timestamp()
+            record = NetworkRecord(network, None, SPEC, 0, now, now, owner)
+            store.create_network(record, state(0), made(0)).result()
+            assert store.network(network) == record
+            return network
+
+        mine, other, nobodys = [made_by("me"), made_by("you"), create(store)]
+        mine_too = made_by("me")
+        page, cursor = store.networks(1, owner="me")
+        assert [record.id for record in page] == [mine]
+        page, cursor = store.networks(1, cursor, "me")
+        assert ([record.id for record in page], cursor) == ([mine_too], None)
+        assert [record.id for record in store.networks(9, owner="")[0]] == [nobodys]
+        assert [record.id for record in store.networks(9)[0]] == [mine, other, nobodys, mine_too]
+        assert [store.count(owner) for owner in ("me", "you", "", "none")] == [2, 1, 1, 0]
+
     def test_pages_follow_the_order_of_creation(self, store: Store) -> None:
         networks = [create(store) for _ in range(7)]
         store.delete_network(networks.pop(3)).result()
