@@ -14,6 +14,8 @@
     ├── IdempotencyMismatch     a key that was used for a different request
     ├── StillRunning            the first request with this key has not been answered yet
     ├── NonFinite               the computation left the finite numbers
+    ├── Unauthorized            no key where one is needed, or one that is not good
+    ├── RateLimited             the key has used its allowance up
     ├── Overloaded              no room for the request now
     └── StorageError
         ├── StorageFull         the disk is full; nothing was changed
@@ -41,6 +43,7 @@ __all__ = [
     "NotFound",
     "Overloaded",
     "PreconditionRequired",
+    "RateLimited",
     "ServiceError",
     "StalePrecondition",
     "StillRunning",
@@ -48,6 +51,7 @@ __all__ = [
     "StorageFull",
     "StorageUnavailable",
     "TooLarge",
+    "Unauthorized",
     "UnsupportedMediaType",
 ]
 
@@ -154,6 +158,20 @@ class NonFinite(ServiceError):
     """The computation left the finite numbers; nothing was changed."""
 
     layer: int | None = None
+
+
+@dataclass(eq=False)
+class Unauthorized(ServiceError):
+    """No key where one is needed, or one that is not good; `given` tells which."""
+
+    given: bool = False
+
+
+@dataclass(eq=False)
+class RateLimited(ServiceError):
+    """The key has used its allowance up; there is room for a request after `retry_after` seconds."""
+
+    retry_after: int = 1
 
 
 @dataclass(eq=False)

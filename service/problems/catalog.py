@@ -31,6 +31,7 @@ PROBLEMS: Final[Mapping[str, ProblemType]] = {
     kind.slug: kind
     for kind in (
         ProblemType("malformed-body", "The request cannot be parsed", 400),
+        ProblemType("unauthorized", "A key is needed", 401),
         ProblemType("not-found", "There is no such thing", 404),
         ProblemType("method-not-allowed", "The method is not allowed here", 405),
         ProblemType("not-acceptable", "The answer cannot be had in that type", 406),
@@ -44,6 +45,7 @@ PROBLEMS: Final[Mapping[str, ProblemType]] = {
         ProblemType("idempotency-mismatch", "The key belongs to another request", 422),
         ProblemType("non-finite", "The computation left the finite numbers", 422),
         ProblemType("precondition-required", "The write needs If-Match", 428),
+        ProblemType("rate-limited", "The key has used its allowance up", 429),
         ProblemType("internal", "A fault in the service", 500),
         ProblemType("corrupt-state", "What is on disk is not what was written", 500),
         ProblemType("overloaded", "No room now", 503),

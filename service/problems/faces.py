@@ -68,6 +68,12 @@ def _invalid_input(error: service.InvalidInput) -> Face:
     return Face(PROBLEMS["invalid-input"], error.detail, faults=error.faults)
 
 
+def _unauthorized(error: service.Unauthorized) -> Face:
+    # RFC 6750, 3.1: whoever sent no key is not told that it is wrong.
+    challenge = 'Bearer realm="gradwire"' + (', error="invalid_token"' if error.given else "")
+    return Face(PROBLEMS["unauthorized"], error.detail, {"www-authenticate": challenge})
+
+
 def _too_large(error: service.TooLarge) -> Face:
     return Face(PROBLEMS["too-large"], error.detail, members={"figures": error.figures})
 
@@ -132,6 +138,8 @@ _FACES: Final[Mapping[type, Callable[[Any], Face]]] = {
     service.IdempotencyMismatch: _plain("idempotency-mismatch"),
     service.StillRunning: _waiting("still-running"),
     service.NonFinite: _non_finite,
+    service.Unauthorized: _unauthorized,
+    service.RateLimited: _waiting("rate-limited"),
     service.Overloaded: _waiting("overloaded"),
     service.StorageFull: _plain("storage-full"),
     service.CorruptState: _plain("corrupt-state"),

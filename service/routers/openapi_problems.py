@@ -21,9 +21,11 @@ _MEMBERS: Final[dict[str, dict[str, Any]]] = {
     "not-acceptable": {"available": {"type": "array", "items": _STRING}},
 }
 _HEADERS: Final = {
+    401: ("WWW-Authenticate", "How to say who one is: `Bearer`.", _STRING),
     405: ("Allow", "The methods that this path takes.", _STRING),
     409: ("Retry-After", "Seconds to wait.", _WHOLE),
     412: ("ETag", "The version that stands, in quotes.", _STRING),
+    429: ("Retry-After", "Seconds to wait.", _WHOLE),
     503: ("Retry-After", "Seconds to wait.", _WHOLE),
 }
 

@@ -45,6 +45,8 @@ class NetworkRecord:
     version: int
     created_at: str
     updated_at: str
+    owner: str = ""
+    """Whose it is: keys of this owner see it. Empty: whoever comes without a key."""
 
 
 @dataclass(frozen=True)
@@ -169,11 +171,16 @@ class Store(Protocol):
     def network(self, network: str) -> NetworkRecord:
         """The record of a network with its current version."""
 
-    def networks(self, limit: int, after: str | None = None) -> tuple[Sequence[NetworkRecord], str | None]:
+    def networks(
+        self, limit: int, after: str | None = None, owner: str | None = None
+    ) -> tuple[Sequence[NetworkRecord], str | None]:
         """At most `limit` networks in order of creation, from `after` on, and the next cursor if there are more.
 
-        A cursor that no list gave raises `InvalidInput`.
+        With an owner, only those of that one. A cursor that no list gave raises `InvalidInput`.
         """
+
+    def count(self, owner: str) -> int:
+        """How many networks an owner has."""
 
     def state(self, network: str, version: int | None = None) -> NetworkState:
         """The numbers of a version (the current one by default), checked against their digest."""

@@ -17,6 +17,7 @@ __all__ = [
     "checkpoint",
     "checkpoints",
     "committed_slots",
+    "count",
     "network",
     "networks",
     "place",
@@ -26,7 +27,8 @@ __all__ = [
 ]
 
 _RECORD = (
-    "SELECT id, name, spec, version, created_at, updated_at, ordinal FROM networks JOIN heads ON network = ordinal"
+    "SELECT id, name, spec, version, created_at, updated_at, owner, ordinal"
+    " FROM networks JOIN heads ON network = ordinal"
 )
 
 
@@ -49,13 +51,22 @@ def network(connection: apsw.Connection, identity: str) -> NetworkRecord:
     return _record(row)
 
 
-def networks(connection: apsw.Connection, limit: int, after: str | None) -> tuple[Sequence[NetworkRecord], str | None]:
-    """A page of records in order of creation, and the cursor of the next one."""
+def networks(
+    connection: apsw.Connection, limit: int, after: str | None, owner: str | None
+) -> tuple[Sequence[NetworkRecord], str | None]:
+    """A page of records in order of creation, all or one owner's, and the cursor of the next one."""
+    whose = "" if owner is None else " AND owner = ?3"
     rows = connection.execute(
-        f"{_RECORD} WHERE ordinal > ? ORDER BY ordinal LIMIT ?", (_ordinal(after), limit + 1)
+        f"{_RECORD} WHERE ordinal > ?1{whose} ORDER BY ordinal LIMIT ?2",
+        (_ordinal(after), limit + 1, *(() if owner is None else (owner,))),
     ).fetchall()
     page = rows[:limit]
-    return [_record(row) for row in page], str(page[-1][6]) if len(rows) > limit else None
+    return [_record(row) for row in page], str(page[-1][-1]) if len(rows) > limit else None
+
+
+def count(connection: apsw.Connection, owner: str) -> int:
+    """How many networks an owner has."""
+    return int(connection.execute("SELECT count(*) FROM networks WHERE owner = ?", (owner,)).get)
 
 
 def place(connection: apsw.Connection, identity: str, version: int | None) -> Place:
@@ -147,8 +158,8 @@ def committed_slots(connection: apsw.Connection) -> dict[int, tuple[str, int]]:
 
 
 def _record(row: tuple[Any, ...]) -> NetworkRecord:
-    identity, name, spec, version, created_at, updated_at, _ = row
-    return NetworkRecord(identity, name, orjson.loads(spec), version, created_at, updated_at)
+    identity, name, spec, version, created_at, updated_at, owner, _ = row
+    return NetworkRecord(identity, name, orjson.loads(spec), version, created_at, updated_at, owner)
 
 
 def _ordinal_of(connection: apsw.Connection, identity: str) -> int:

@@ -81,6 +81,10 @@ MIGRATIONS: Final[tuple[str, ...]] = (
     CREATE INDEX checkpoints_of_a_version ON checkpoints (network, version);
     CREATE INDEX receipts_by_age ON receipts (scope, created_at);
     """,
+    """
+    ALTER TABLE networks ADD COLUMN owner TEXT NOT NULL DEFAULT '';  -- whose keys see it; empty: whoever has no key
+    CREATE INDEX networks_by_owner ON networks (owner, ordinal);
+    """,
 )
 
 

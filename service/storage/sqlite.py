@@ -143,9 +143,15 @@ class SqliteStore:
         """The record of a network."""
         return self._read(lambda connection: rows.network(connection, network))
 
-    def networks(self, limit: int, after: str | None = None) -> tuple[Sequence[NetworkRecord], str | None]:
-        """A page of networks in order of creation, and the next cursor."""
-        return self._read(lambda connection: rows.networks(connection, limit, after))
+    def networks(
+        self, limit: int, after: str | None = None, owner: str | None = None
+    ) -> tuple[Sequence[NetworkRecord], str | None]:
+        """A page of networks in order of creation, all or one owner's, and the next cursor."""
+        return self._read(lambda connection: rows.networks(connection, limit, after, owner))
+
+    def count(self, owner: str) -> int:
+        """How many networks an owner has."""
+        return self._read(lambda connection: rows.count(connection, owner))
 
     def state(self, network: str, version: int | None = None) -> NetworkState:
         """The numbers of a version, checked against their digest."""

@@ -55,8 +55,8 @@ def create_network(
     def change(connection: apsw.Connection) -> Sequence[int]:
         refuse_used_key(connection, receipt)
         connection.execute(
-            "INSERT INTO networks (id, name, spec, created_at) VALUES (?, ?, ?, ?)",
-            (record.id, record.name, _json(record.spec), record.created_at),
+            "INSERT INTO networks (id, name, spec, created_at, owner) VALUES (?, ?, ?, ?, ?)",
+            (record.id, record.name, _json(record.spec), record.created_at, record.owner),
         )
         ordinal = connection.last_insert_rowid()
         connection.execute("INSERT INTO heads VALUES (?, ?, ?)", (ordinal, record.version, record.updated_at))

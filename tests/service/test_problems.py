@@ -71,6 +71,8 @@ CASES: list[tuple[Exception, str, int, dict[str, str], dict[str, Any]]] = [
     (errors.StillRunning("d", 3), "still-running", 409, {"retry-after": "3"}, {}),
     (errors.NonFinite("d", 2), "non-finite", 422, {}, {"layer": 2}),
     (errors.NonFinite("d"), "non-finite", 422, {}, {}),
+    (errors.Unauthorized("d"), "unauthorized", 401, {"www-authenticate": 'Bearer realm="gradwire"'}, {}),
+    (errors.RateLimited("d", 4), "rate-limited", 429, {"retry-after": "4"}, {}),
     (errors.Overloaded("d", 9), "overloaded", 503, {"retry-after": "9"}, {}),
     (errors.StorageFull("d"), "storage-full", 507, {}, {}),
     (errors.CorruptState("d"), "corrupt-state", 500, {}, {}),
@@ -97,7 +99,8 @@ def test_the_face_of(
     assert response.status_code == status
     assert response.headers["content-type"] == PROBLEM
     assert {name: response.headers[name] for name in headers} == headers
-    assert {"retry-after", "etag", "allow", "accept", "accept-encoding"} & set(response.headers) == set(headers)
+    telling = {"retry-after", "etag", "allow", "accept", "accept-encoding", "www-authenticate"}
+    assert telling & set(response.headers) == set(headers)
     assert document["type"] == f"/problems/{slug}"
     assert (document["title"], document["status"]) == (PROBLEMS[slug].title, status)
     assert document["detail"] == document["error"] != ""
