@@ -13,7 +13,7 @@ from core.network import Architecture, Parameters
 from core.optimizers import OptimizerState, Options, update
 from core.types import Array, ArrayModule
 
-__all__ = ["Step", "gradient_norm", "sgd_step"]
+__all__ = ["Step", "gradient_norm", "require_finite_step", "sgd_step"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +61,15 @@ def sgd_step(
     architecture = parameters.architecture
     with quiet():
         vector, state = update(xp, architecture, parameters.vector, found.gradient.vector, norm, state, options)
-        moved = Parameters(architecture, vector)
-        require_finite_parameters(xp, moved, "updated parameters")
-        for name, array in state.arrays.items():
+    step = Step(Parameters(architecture, vector), state, found.cost, norm)
+    require_finite_step(xp, step)
+    return step
+
+
+def require_finite_step(xp: ArrayModule, step: Step) -> None:
+    """Raise `NonFiniteError` for the first layer that the update moved out of the finite numbers, or what it remembers."""
+    with quiet():
+        require_finite_parameters(xp, step.parameters, "updated parameters")
+        for name, array in step.state.arrays.items():
             if array.ndim:  # a count or a factor below 1 cannot leave
-                require_finite_parameters(xp, Parameters(architecture, array), f"optimizer's {name}")
-    return Step(moved, state, found.cost, norm)
+                require_finite_parameters(xp, Parameters(step.parameters.architecture, array), f"optimizer's {name}")

@@ -1,8 +1,7 @@
 """The cost and its mean gradient, as fast as the products allow.
 
-Invariant: what `backprop` answers, up to rounding. What is not finite does not come out: `backprop` itself then has the word, and
-names the layer. It looks at the gradient and the cost alone: a z that overflows and that an activation brings back, as
-sigmoid does, goes unnoticed here, and is an error there.
+Invariant: what `backprop` answers, up to rounding, and what it raises. Sums of squares, of each z and of the gradient, tell that
+all numbers are finite; where they do not, `backprop` itself has the word.
 """
 
 from __future__ import annotations
@@ -30,6 +29,8 @@ class Gradients:
     def __init__(self, parameters: Parameters) -> None:
         self._parameters = parameters
         self._gradient = Parameters(parameters.architecture, np.zeros_like(parameters.vector))
+        self._squares = np.zeros(len(parameters.architecture.layers) + 1, parameters.vector.dtype)
+        self._ones = np.ones_like(self._squares)
         self._plans = PlanCache(self._compiled, every_layer_bytes(parameters.architecture))
         self._quietly = quiet_context()
 
@@ -41,8 +42,8 @@ class Gradients:
             NonFiniteError: names the first layer that left the finite numbers.
         """
         x, y = admit(self._parameters, x, y)
-        cost, square = self._quietly.run(self._found, x, y)
-        if isfinite(cost) and isfinite(square):
+        cost, squares = self._quietly.run(self._found, x, y)
+        if isfinite(cost) and isfinite(squares):
             return cost, Parameters(self._parameters.architecture, self._gradient.vector.copy())
         found = backprop(NUMPY, self._parameters, x, y)
         return found.cost, found.gradient
@@ -53,11 +54,13 @@ class Gradients:
         return self._gradient.vector.nbytes + self._plans.nbytes
 
     def _found(self, x: Array, y: Array) -> tuple[float, float]:
-        """C, and the squared norm of the gradient, which is finite only if every entry is."""
+        """C, and the sum of all z^2 and of the gradient's squares, which is finite only if all of them are."""
         plan = self._plans.get(len(x))
         plan.run(x, y)
-        return plan.cost(y), self._gradient.vector.dot(self._gradient.vector)
+        self._squares[-1] = self._gradient.vector.dot(self._gradient.vector)
+        return plan.cost(y), self._squares.dot(self._ones)
 
     def _compiled(self, batch: int) -> Plan:
         parameters = self._parameters
-        return Plan(parameters.architecture, parameters.layers, batch, accumulate(self._gradient.layers, batch))
+        update = accumulate(self._gradient.layers, batch)
+        return Plan(parameters.architecture, parameters.layers, batch, update, self._squares[:-1])

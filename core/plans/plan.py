@@ -86,11 +86,16 @@ class Plan(Passage):
     """Forward, backward and update of `layers` over batches of `batch` rows."""
 
     def __init__(
-        self, architecture: Architecture, layers: Sequence[LayerParameters], batch: int, update: Update
+        self,
+        architecture: Architecture,
+        layers: Sequence[LayerParameters],
+        batch: int,
+        update: Update,
+        squares: Array | None = None,
     ) -> None:
         # The output layer keeps its z: the cost is computed from it.
         apart = [kernel(layer.activation).keeps_z for layer in architecture.layers[:-1]] + [True]
-        super().__init__(architecture, layers, *every_layer(architecture, batch, apart))
+        super().__init__(architecture, layers, *every_layer(architecture, batch, apart), squares)
         self._threads = threads_for(3 * batch * architecture.parameter_count)
         last = architecture.layers[-1].activation
         self._head = head(architecture.cost, last, self.buffers[-1], self._kernels[-1].scale)

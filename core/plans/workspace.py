@@ -1,0 +1,80 @@
+"""Compiled passes for whichever parameters of one architecture are at hand: they are copied in where they are not in already.
+
+Invariant: what `predict`, `backprop` and `sgd_step` answer, up to rounding, and what they raise. A vector that was given is never
+written to afterwards, by the caller either: it is known again by its identity.
+"""
+
+from __future__ import annotations
+
+from math import isfinite, sqrt
+from typing import Final
+
+import numpy as np
+
+from core.finite import quiet_context
+from core.network import Architecture, Parameters
+from core.optimizers import OptimizerState, Options, update
+from core.plans.gradients import Gradients
+from core.plans.predictor import Predictor
+from core.step import Step, gradient_norm, require_finite_step
+from core.types import NUMPY, Array
+
+__all__ = ["Workspace"]
+
+_SQUARES: Final = (1e-30, 1e30)
+"""Squared norms in between are sums in which nothing that matters was lost or overflowed, in float32 too."""
+
+
+class Workspace:
+    """Passes through networks of one architecture; for NumPy, one thread at a time."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        self._own = Parameters(architecture, np.zeros(architecture.parameter_count, architecture.dtype))
+        self._loaded: Array | None = None
+        self._predictor = Predictor(self._own)
+        self._gradients = Gradients(self._own)
+        self._quietly = quiet_context()
+
+    def predict(self, parameters: Parameters, x: Array) -> Array:
+        """As `core.predict`."""
+        self._load(parameters)
+        return self._predictor.predict(x)
+
+    def backprop(self, parameters: Parameters, x: Array, y: Array) -> tuple[float, Parameters]:
+        """C and its mean gradient, as `core.backprop` finds them."""
+        self._load(parameters)
+        return self._gradients.backprop(x, y)
+
+    def step(self, parameters: Parameters, state: OptimizerState | None, x: Array, y: Array, options: Options) -> Step:
+        """As `core.sgd_step`."""
+        cost, gradient = self.backprop(parameters, x, y)
+        norm = _norm(gradient)
+        moved, following = self._quietly.run(
+            update, NUMPY, parameters.architecture, parameters.vector, gradient.vector, norm, state, options
+        )
+        step = Step(Parameters(parameters.architecture, moved), following, cost, norm)
+        if not self._quietly.run(_is_finite, step):
+            require_finite_step(NUMPY, step)
+        return step
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of everything that is kept."""
+        return self._own.vector.nbytes + self._predictor.nbytes + self._gradients.nbytes
+
+    def _load(self, parameters: Parameters) -> None:
+        if parameters.vector is not self._loaded:
+            np.copyto(self._own.vector, parameters.vector)
+            self._loaded = parameters.vector
+
+
+def _norm(gradient: Parameters) -> float:
+    """The global L2 norm: one product where its square is an ordinary number."""
+    square = float(gradient.vector.dot(gradient.vector))
+    return sqrt(square) if _SQUARES[0] < square < _SQUARES[1] else gradient_norm(NUMPY, gradient)
+
+
+def _is_finite(step: Step) -> bool:
+    """Whether a sum of squares is, which then all numbers are; False says nothing."""
+    arrays = [step.parameters.vector, *(array for array in step.state.arrays.values() if array.ndim)]
+    return all(isfinite(array.dot(array)) for array in arrays)
