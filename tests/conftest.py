@@ -10,8 +10,14 @@ from importlib.util import find_spec
 
 import pytest
 
-NEEDS = {"array_api": "array_api_strict", "peers": "torch"}
+NEEDS = {"array_api": "array_api_strict", "atheris": "atheris", "peers": "torch"}
 """Marker -> the module that its tests need."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("fuzz", "tests/fuzz")
+    group.addoption("--fuzz-times", type=int, default=1, help="how many times as long to fuzz as CI does")
+    group.addoption("--fuzz-seed", type=int, default=0, help="another seed draws other cases")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
