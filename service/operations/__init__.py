@@ -3,8 +3,16 @@
 from service.operations.about import info, metrics, require_ready
 from service.operations.admission import admit_network
 from service.operations.backprop import backprop
+from service.operations.checkpoints import (
+    create_checkpoint,
+    delete_checkpoint,
+    get_checkpoint,
+    list_checkpoints,
+    restore,
+)
 from service.operations.create_network import Given, NewNetwork, create_network, drawn
 from service.operations.feedforward import feedforward
+from service.operations.fork_network import fork_network
 from service.operations.networks import delete_network, get_network, list_networks, rename_network
 from service.operations.parameters import find_parameters, parameter_document, put_parameters
 from service.operations.service import Service
@@ -17,13 +25,18 @@ __all__ = [
     "Service",
     "admit_network",
     "backprop",
+    "create_checkpoint",
     "create_network",
+    "delete_checkpoint",
     "delete_network",
     "drawn",
     "feedforward",
     "find_parameters",
+    "fork_network",
+    "get_checkpoint",
     "get_network",
     "info",
+    "list_checkpoints",
     "list_networks",
     "list_versions",
     "metrics",
@@ -31,5 +44,6 @@ __all__ = [
     "put_parameters",
     "rename_network",
     "require_ready",
+    "restore",
     "sgd_step",
 ]

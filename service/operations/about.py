@@ -17,7 +17,7 @@ from core.network import Architecture, Layer, Parameters
 from core.optimizers import OPTIMIZERS
 from service.errors import Overloaded
 from service.operations.service import Service
-from service.settings import LIMITS
+from service.settings import LIMITS, RETENTION
 
 __all__ = ["info", "metrics", "require_ready"]
 
@@ -42,6 +42,7 @@ def info(service: Service) -> dict[str, Any]:
         "optimizers": list(OPTIMIZERS),
         "media_types": ["application/json", "application/vnd.safetensors"],
         "limits": {name: getattr(service.settings, name) for name in LIMITS},
+        "retention": {name: getattr(service.settings, name) for name in RETENTION},
     }
 
 

@@ -18,7 +18,7 @@ from service.operations.networks import described
 from service.operations.service import Service
 from service.storage.base import NetworkRecord, timestamp
 
-__all__ = ["Drawn", "Given", "NewNetwork", "create_network", "drawn"]
+__all__ = ["Drawn", "Given", "NewNetwork", "create_network", "drawn", "new_id"]
 
 _SEEDS: Final = 2**53
 """Seeds are below this, so that every JSON client keeps them."""
@@ -90,8 +90,9 @@ def _record(asked: NewNetwork) -> NetworkRecord:
         "seed": asked.start.seed,
         "dtype": architecture.dtype,
     }
-    return NetworkRecord(_new_id(), asked.name, spec, 0, now, now)
+    return NetworkRecord(new_id(), asked.name, spec, 0, now, now)
 
 
-def _new_id() -> str:
+def new_id() -> str:
+    """An id that no network has had: 120 random bits."""
     return "net_" + base64.b32encode(secrets.token_bytes(15)).decode("ascii").lower()

@@ -10,7 +10,7 @@ __all__ = ["list_versions"]
 
 
 async def list_versions(service: Service, network: str, limit: int, after: int | None) -> dict[str, Any]:
-    """A page of versions older than `after`, and the cursor of the next one (null at the end)."""
+    """A page of versions older than `after`, the cursor of the next one (null at the end), and the bytes of them all."""
     found = await service.engine.versions(network, limit + 1, after)
     page = [
         {
@@ -18,8 +18,11 @@ async def list_versions(service: Service, network: str, limit: int, after: int |
             "made_by": one.made_by,
             "created_at": one.created_at,
             "retained": one.retained,
-            **{name: one.summary[name] for name in ("cost", "gradient_norm") if name in one.summary},
+            "stored_bytes": one.stored_bytes,
+            "checkpoints": list(one.checkpoints),
+            **{name: one.summary[name] for name in ("cost", "gradient_norm", "source") if name in one.summary},
         }
         for one in found[:limit]
     ]
-    return {"versions": page, "next": page[-1]["version"] if len(found) > limit else None}
+    following = page[-1]["version"] if len(found) > limit else None
+    return {"versions": page, "next": following, "stored_bytes": await service.engine.stored_bytes(network)}

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.codecs.media import JSON
-from service.routers import about, computing, docs, networks, openapi, parameters
+from service.routers import about, checkpoints, computing, docs, networks, openapi, parameters
 from service.routers.endpoint import Answer, Endpoint
 
 __all__ = ["ENDPOINTS", "openapi_document"]
@@ -29,6 +29,7 @@ async def _openapi(_request: Request) -> Response:
 ENDPOINTS: Final[Sequence[Endpoint]] = (
     *networks.ENDPOINTS,
     *parameters.ENDPOINTS,
+    *checkpoints.ENDPOINTS,
     *computing.ENDPOINTS,
     *about.ENDPOINTS,
     Endpoint(

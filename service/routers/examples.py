@@ -11,6 +11,9 @@ from typing import Any, Final
 __all__ = [
     "BACKPROP",
     "BACKPROP_ANSWER",
+    "CHECKPOINT",
+    "CHECKPOINTED",
+    "CHECKPOINTS",
     "CREATE",
     "CREATED",
     "FEEDFORWARD",
@@ -23,6 +26,8 @@ __all__ = [
     "PUT_DONE",
     "RENAME",
     "RENAMED",
+    "RESTORE",
+    "RESTORED",
     "SGD_STEP",
     "SGD_STEP_ANSWER",
     "VERSION_PAGE",
@@ -63,8 +68,16 @@ def _described(spec: dict[str, Any], identity: str, parameters: int) -> dict[str
 _SMALL_MADE: Final = _described(_SMALL, "net_4wq5wr2v7nd6xk3mzjyp2cta", 9)
 _DIGITS_MADE: Final = _described(_DIGITS, "net_h2k7f3q6tmz5jv4yxwnbrc2d", 2260)
 
-CREATE: Final[Examples] = {"small": {**_SMALL, "parameters": _LAYERS}, "digits": _DIGITS}
-CREATED: Final[Examples] = {"small": _SMALL_MADE, "digits": _DIGITS_MADE}
+CREATE: Final[Examples] = {
+    "small": {**_SMALL, "parameters": _LAYERS},
+    "digits": _DIGITS,
+    "fork": {"from": {"network": _SMALL_MADE["id"], "version": 0}, "name": "small, another way"},
+}
+CREATED: Final[Examples] = {
+    "small": _SMALL_MADE,
+    "digits": _DIGITS_MADE,
+    "fork": {**_SMALL_MADE, "id": "net_tq5xk2d7hwz3mbn6vyrj4cfa", "name": "small, another way"},
+}
 NETWORK: Final[Examples] = {"small": _SMALL_MADE}
 NETWORK_PAGE: Final[Examples] = {"one": {"networks": [_SMALL_MADE], "next": None}}
 RENAME: Final[Examples] = {"renamed": {"name": "small, second try"}}
@@ -75,10 +88,34 @@ PUT: Final[Examples] = {"put": {"layers": _LAYERS}}
 PUT_DONE: Final[Examples] = {"put": {"version": 1}}
 VERSION_PAGE: Final[Examples] = {
     "one": {
-        "versions": [{"version": 0, "made_by": "create", "created_at": _TIME, "retained": True}],
+        "versions": [
+            {
+                "version": 0,
+                "made_by": "create",
+                "created_at": _TIME,
+                "retained": True,
+                "stored_bytes": 320,
+                "checkpoints": ["start"],
+            }
+        ],
         "next": None,
+        "stored_bytes": 320,
     }
 }
+
+_START: Final = {"name": "start", "version": 0, "created_at": _TIME}
+CHECKPOINT: Final[Examples] = {
+    "current": {"name": "before lunch"},
+    "earlier": {"name": "the first", "version": 0},
+}
+CHECKPOINTED: Final[Examples] = {
+    "current": {**_START, "name": "before lunch"},
+    "earlier": {**_START, "name": "the first"},
+    "start": _START,
+}
+CHECKPOINTS: Final[Examples] = {"one": {"checkpoints": [_START]}}
+RESTORE: Final[Examples] = {"restored": {"checkpoint": "start"}}
+RESTORED: Final[Examples] = {"restored": {"version": 1, "source": {"checkpoint": "start", "version": 0}}}
 
 FEEDFORWARD: Final[Examples] = {
     "outputs": {"inputs": _BATCH["inputs"]},
@@ -143,5 +180,6 @@ INFO: Final[Examples] = {
         "optimizers": ["sgd", "adam"],
         "media_types": ["application/json", "application/vnd.safetensors"],
         "limits": {"max_body_bytes": 134217728},
+        "retention": {"keep_versions": 100, "keep_bytes": 16777216},
     }
 }

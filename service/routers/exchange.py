@@ -21,7 +21,7 @@ from service.errors import NotFound
 from service.operations.service import Service
 from service.routers import conditions
 
-__all__ = ["Asked", "answer_type", "guard_of", "network_of", "read", "respond", "service_of"]
+__all__ = ["Asked", "answer_type", "checkpoint_of", "guard_of", "network_of", "read", "respond", "service_of"]
 
 _NETWORK: Final = re.compile(r"[a-z0-9_]{1,64}")
 
@@ -77,6 +77,12 @@ def service_of(request: Request) -> Service:
     """What the application was started with."""
     service: Service = request.state.service
     return service
+
+
+def checkpoint_of(request: Request) -> str:
+    """The checkpoint's name in the path; one that cannot be is one that is not there."""
+    name: str = request.path_params["checkpoint"]
+    return name
 
 
 def network_of(request: Request) -> str:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from core.network import Architecture, Layer
 from service import operations
 from service.codecs.arrays import cast_layers
+from service.engine.base import Applied, Guard
 from service.routers import conditions, examples, query
 from service.routers.endpoint import Answer, Endpoint
 from service.routers.exchange import answer_type, guard_of, network_of, read, respond, service_of
@@ -26,7 +27,7 @@ from service.routers.vocabulary import (
     NETWORK,
     PAGE,
 )
-from service.schemas.networks import CreateNetwork, Network, NetworkPage, RenameNetwork
+from service.schemas.networks import CreateNetwork, CreateOrFork, ForkNetwork, Network, NetworkPage, RenameNetwork
 from service.schemas.validation import validate
 
 __all__ = ["ENDPOINTS"]
@@ -37,12 +38,20 @@ async def create(request: Request) -> Response:
     query.known(request)
     asked = await read(request)
     guard = guard_of(request, asked)
-    body = validate(CreateNetwork, asked.document)
-    units = [layer.units for layer in body.layers]
-    operations.admit_network(service_of(request).settings, body.inputs, units, body.dtype)
-    applied = await operations.create_network(service_of(request), _new_network(body), guard)
+    if "from" in asked.document:
+        fork = validate(ForkNetwork, asked.document)
+        source = fork.source
+        applied = await operations.fork_network(service_of(request), source.network, source.version, fork.name, guard)
+    else:
+        applied = await _create(request, validate(CreateNetwork, asked.document), guard)
     place = {"location": f"/v1/networks/{applied.body['id']}"}
     return respond(applied.body, asked.wanted, status=applied.status, version=applied.version, headers=place)
+
+
+async def _create(request: Request, body: CreateNetwork, guard: Guard) -> Applied:
+    units = [layer.units for layer in body.layers]
+    operations.admit_network(service_of(request).settings, body.inputs, units, body.dtype)
+    return await operations.create_network(service_of(request), _new_network(body), guard)
 
 
 def _new_network(body: CreateNetwork) -> operations.NewNetwork:
@@ -97,12 +106,14 @@ ENDPOINTS: Final = (
         create,
         "createNetwork",
         "Networks",
-        "Make a network",
+        "Make a network, or a fork of one",
         Answer(201, "The network.", Network, ("Location", "ETag")),
-        description="Equal specs with equal seeds start equal. `parameters` may be given in place of `initializer`.",
-        request=CreateNetwork,
+        description="Equal specs with equal seeds start equal. `parameters` may be given in place of `initializer`."
+        " With `from`, the network is a fork: its version 0 has the spec, the parameters and the optimizer state of a"
+        " version of another network.",
+        request=CreateOrFork,
         parameters=(IDEMPOTENCY_KEY,),
-        problems=(*ANSWER, *BODY, *KEY, "overloaded"),
+        problems=(*ANSWER, *BODY, *KEY, *NETWORK, "gone", "overloaded"),
         examples=examples.CREATE,
         answers=examples.CREATED,
     ),

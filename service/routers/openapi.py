@@ -28,12 +28,13 @@ infinities are refused and never answered. HEAD is answered wherever GET is, and
 _TAGS: Final = {
     "Networks": "Make, list, describe, rename and delete networks.",
     "Parameters": "Read and replace the numbers of a network; every write makes a version.",
+    "Checkpoints": "Name versions, which are then kept, and go back to them.",
     "Computing": "Feedforward, gradients and steps.",
     "Service": "Health, limits, metrics and the pages about problems.",
 }
 _HEADERS: Final = {
     "ETag": ("The version, in quotes.", {"type": "string", "pattern": '^"[0-9]+"$'}),
-    "Location": ("Where the new network is.", {"type": "string", "format": "uri-reference"}),
+    "Location": ("Where the new thing is.", {"type": "string", "format": "uri-reference"}),
 }
 
 
@@ -73,6 +74,7 @@ def _path_item(path: str) -> dict[str, Any]:
 def _path_parameter(name: str) -> dict[str, Any]:
     about = {
         "network": ("The network's id.", {"type": "string", "pattern": "^[a-z0-9_]{1,64}$"}),
+        "checkpoint": ("The checkpoint's name, percent-encoded.", {"type": "string", "minLength": 1, "maxLength": 200}),
         "slug": ("The last part of a problem's `type`.", {"type": "string", "examples": ["invalid-input"]}),
     }
     description, schema = about[name]

@@ -35,6 +35,7 @@ __all__ = [
     "Timestamp",
     "Vector",
     "VersionNumber",
+    "WholeBytes",
     "shown",
 ]
 
@@ -134,6 +135,7 @@ Seed = Annotated[
 ]
 Count = Annotated[int, Field(ge=1, le=MAX_SAFE_INTEGER)]
 LayerNumber = Annotated[int, Field(ge=2, le=MAX_SAFE_INTEGER, description="As in the lecture: layer 1 is the input.")]
+WholeBytes = Annotated[int, Field(ge=0, le=MAX_SAFE_INTEGER)]
 VersionNumber = Annotated[int, Field(ge=0, le=MAX_SAFE_INTEGER, description="Counts the network's updates.")]
 
 

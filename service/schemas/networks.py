@@ -1,10 +1,10 @@
-"""Networks on the wire: what makes one, and what the service says of one."""
+"""Networks on the wire: what makes one or a fork of one, and what the service says of one."""
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, RootModel, model_validator
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
@@ -15,7 +15,10 @@ __all__ = [
     "Activation",
     "Cost",
     "CreateNetwork",
+    "CreateOrFork",
     "Dtype",
+    "ForkNetwork",
+    "ForkSource",
     "Initializer",
     "LayerSpec",
     "Network",
@@ -89,6 +92,35 @@ class CreateNetwork(Body):
             }
             raise PydanticCustomError("start", "{detail}", context)
         return self
+
+
+class ForkSource(Body):
+    """A version of a network that is there."""
+
+    network: str = Field(pattern="^[a-z0-9_]{1,64}$", description="Its id.")
+    version: VersionNumber | None = Field(None, description="The current one where it is absent.")
+
+
+class ForkNetwork(Body):
+    """A network that starts as a version of another: its spec, its parameters and what its optimizer remembers."""
+
+    model_config = shown({"from": {"network": "net_k3v7q2m5x4hzc6jd", "version": 3}, "name": "digits, another way"})
+
+    source: ForkSource = Field(alias="from")
+    name: Name | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_else(cls, document: Any) -> Any:
+        for field in CreateNetwork.model_fields:
+            if field != "name" and field in document:
+                detail = f"A fork has the spec of its source: `from` leaves no room for `{field}`."
+                raise PydanticCustomError("fork", "{detail}", {"detail": detail, "pointer": f"/{field}"})
+        return document
+
+
+class CreateOrFork(RootModel[CreateNetwork | ForkNetwork]):
+    """A network to be made: a new one, or with `from` a fork of another."""
 
 
 class RenameNetwork(Body):

@@ -40,8 +40,16 @@ CASES = [
 
 @pytest.fixture
 def network(client: httpx.Client) -> str:
+    """The network that the examples use, with the checkpoint that they go back to."""
     made = client.post("/v1/networks", json=CREATE["small"])
+    client.post(f"{made.headers['location']}/checkpoints", json={"name": "start"})
     return str(made.json()["id"])
+
+
+def of(network: str, example: Any) -> Any:
+    """The example with the id of this network in place of the one that is shown."""
+    shown = CREATE["fork"]["from"]["network"]
+    return json.loads(json.dumps(example).replace(shown, network))
 
 
 def same(found: Any, shown: Any, *, loosely: bool = False) -> None:
@@ -76,9 +84,11 @@ def test_every_operation_with_a_body_has_examples() -> None:
 def test_an_example(
     client: httpx.Client, network: str, path: str, method: str, operation: dict[str, Any], name: str, body: Any
 ) -> None:
-    place = path.replace("{network}", network).replace("{slug}", "invalid-input")
+    place = path.replace("{network}", network).replace("{slug}", "invalid-input").replace("{checkpoint}", "start")
     status, answer = next((code, answer) for code, answer in operation["responses"].items() if code[0] == "2")
-    response = client.request(method, place, json=body) if body is not None else client.request(method, place)
+    response = (
+        client.request(method, place, json=of(network, body)) if body is not None else client.request(method, place)
+    )
     assert response.status_code == int(status), response.text
     media = response.headers.get("content-type", "").split(";")[0]
     assert media in answer.get("content", {"": None})
@@ -101,7 +111,7 @@ def test_an_example_as_tensors(
     assert tensors.MEDIA in operation["requestBody"]["content"]
     place = path.replace("{network}", network)
     headers = {"content-type": tensors.MEDIA}
-    raw = client.request(method, place, content=tensors.encode(body), headers=headers)
+    raw = client.request(method, place, content=tensors.encode(of(network, body)), headers=headers)
     assert raw.is_success, raw.text
     assert raw.headers["content-type"] == tensors.MEDIA
     status = str(raw.status_code)
