@@ -14,6 +14,7 @@ One way in for each thing:
     make_options(kind, values)                         -> Options of an optimizer
     sgd_step(xp, parameters, state, x, y, options)     -> Step: the next parameters and state
     Trainer(parameters, options, state)                many steps in place on NumPy, as fast as the products allow
+    trainer(backend, parameters, options, state)       the same on any backend
     Predictor(parameters), Gradients(parameters)       predict, and cost with gradient, as fast, for many calls on NumPy
 
 It knows no web, no disk and no clock, and needs numpy and scipy alone.
@@ -37,6 +38,7 @@ from core.feedforward import LayerTrace, Trace, feedforward, predict
 from core.initializers import INITIALIZERS, initialize
 from core.network import Architecture, Layer, LayerParameters, Parameters
 from core.optimizers import OPTIMIZERS, OptimizerState, Options, make_options
+from core.plans.choice import Training, trainer
 from core.plans.gradients import Gradients
 from core.plans.predictor import Predictor
 from core.plans.trainer import Trainer
@@ -67,6 +69,7 @@ __all__ = [
     "Step",
     "Trace",
     "Trainer",
+    "Training",
     "backprop",
     "feedforward",
     "initialize",
@@ -77,4 +80,5 @@ __all__ = [
     "predict",
     "select",
     "sgd_step",
+    "trainer",
 ]

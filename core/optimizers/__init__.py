@@ -38,6 +38,7 @@ __all__ = [
     "SgdOptions",
     "make_options",
     "update",
+    "weights_only",
 ]
 
 OPTIMIZERS: Mapping[str, Optimizer] = {
@@ -76,13 +77,13 @@ def update(
     What was remembered is given up when the kind changes. Nothing that was passed is written to.
     """
     arrays = state.arrays if state is not None and state.kind == options.kind else {}
-    decays = None if options.decay_biases or options.weight_decay == 0 else _weights_only(xp, architecture, theta)
+    decays = None if options.decay_biases or options.weight_decay == 0 else weights_only(xp, architecture, theta)
     gradient = clipped(xp, gradient, norm, options)
     theta, remembered = OPTIMIZERS[options.kind].update(xp, theta, gradient, arrays, options, decays)
     return theta, OptimizerState(options.kind, remembered)
 
 
-def _weights_only(xp: ArrayModule, architecture: Architecture, theta: Array) -> Array:
+def weights_only(xp: ArrayModule, architecture: Architecture, theta: Array) -> Array:
     """1 for every weight and 0 for every bias; (P,)."""
     mask = np.ones(architecture.parameter_count, architecture.dtype)
     for place in architecture.layout:

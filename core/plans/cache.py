@@ -1,6 +1,7 @@
 """The compiled plans that are kept: one for each batch size, the most recently used ones, bounded in number and in bytes.
 
-Invariant: before a plan is made, others leave until it fits; one that is larger than the limit is kept alone.
+Invariant: before a plan is made, others leave until it fits; one that is larger than the limit is kept alone. The cache knows
+nothing of its owner, so that all memory goes back as soon as the owner does.
 """
 
 from __future__ import annotations
@@ -29,24 +30,17 @@ P = TypeVar("P", bound=Sized)
 
 
 class PlanCache(Generic[P]):
-    """Plans by their batch size; `compile_for` makes the one that is missing, of `row_bytes` bytes a row of the batch."""
+    """Plans by their batch size, each of `row_bytes` bytes a row of the batch."""
 
-    def __init__(
-        self,
-        compile_for: Callable[[int], P],
-        row_bytes: int,
-        max_plans: int = MAX_PLANS,
-        max_bytes: int = MAX_BYTES,
-    ) -> None:
-        self._compile_for, self._row_bytes = compile_for, row_bytes
-        self._max_plans, self._max_bytes = max_plans, max_bytes
+    def __init__(self, row_bytes: int, max_plans: int = MAX_PLANS, max_bytes: int = MAX_BYTES) -> None:
+        self._row_bytes, self._max_plans, self._max_bytes = row_bytes, max_plans, max_bytes
         self._plans: OrderedDict[int, P] = OrderedDict()
 
-    def get(self, batch: int) -> P:
-        """The plan for batches of that size, which is the most recently used one from now on."""
+    def get(self, batch: int, compile_for: Callable[[int], P]) -> P:
+        """The plan for batches of that size, made where it is missing; it is the most recently used one from now on."""
         plan = self._plans.get(batch)
         if plan is None:
-            return self._made(batch)
+            return self._made(batch, compile_for)
         self._plans.move_to_end(batch)
         return plan
 
@@ -59,9 +53,9 @@ class PlanCache(Generic[P]):
         """Bytes of all buffers that are kept."""
         return sum(plan.nbytes for plan in self._plans.values())
 
-    def _made(self, batch: int) -> P:
+    def _made(self, batch: int, compile_for: Callable[[int], P]) -> P:
         room = self._max_bytes - self._row_bytes * batch
         while self._plans and (len(self._plans) >= self._max_plans or self.nbytes > room):
             self._plans.popitem(last=False)
-        plan = self._plans[batch] = self._compile_for(batch)
+        plan = self._plans[batch] = compile_for(batch)
         return plan

@@ -31,7 +31,7 @@ class Gradients:
         self._gradient = Parameters(parameters.architecture, np.zeros_like(parameters.vector))
         self._squares = np.zeros(len(parameters.architecture.layers) + 1, parameters.vector.dtype)
         self._ones = np.ones_like(self._squares)
-        self._plans = PlanCache(self._compiled, every_layer_bytes(parameters.architecture))
+        self._plans: PlanCache[Plan] = PlanCache(every_layer_bytes(parameters.architecture))
         self._quietly = quiet_context()
 
     def backprop(self, x: Array, y: Array) -> tuple[float, Parameters]:
@@ -55,7 +55,7 @@ class Gradients:
 
     def _found(self, x: Array, y: Array) -> tuple[float, float]:
         """C, and the sum of all z^2 and of the gradient's squares, which is finite only if all of them are."""
-        plan = self._plans.get(len(x))
+        plan = self._plans.get(len(x), self._compiled)
         plan.run(x, y)
         self._squares[-1] = self._gradient.vector.dot(self._gradient.vector)
         return plan.cost(y), self._squares.dot(self._ones)

@@ -29,7 +29,7 @@ class Predictor:
         self._parameters = parameters
         self._squares = np.zeros(len(parameters.architecture.layers), parameters.vector.dtype)
         self._ones = np.ones_like(self._squares)
-        self._passes = PlanCache(self._compiled, two_in_turn_bytes(parameters.architecture))
+        self._passes: PlanCache[Passage] = PlanCache(two_in_turn_bytes(parameters.architecture))
         self._quietly = quiet_context()
 
     def predict(self, x: Array) -> Array:
@@ -49,7 +49,7 @@ class Predictor:
 
     def _through(self, x: Array) -> tuple[Array, float]:
         """The outputs in their buffer, and the sum of all z^2, which is finite only if every z is."""
-        outputs = self._passes.get(len(x)).forward(x)
+        outputs = self._passes.get(len(x), self._compiled).forward(x)
         return outputs, self._squares.dot(self._ones)
 
     def _compiled(self, batch: int) -> Passage:

@@ -36,7 +36,7 @@ class Trainer:
     ) -> None:
         self._parameters = Parameters(parameters.architecture, np.array(parameters.vector))
         row_bytes = every_layer_bytes(parameters.architecture)
-        self._plans = PlanCache(self._compiled, row_bytes, max_bytes=max_bytes)
+        self._plans: PlanCache[Plan] = PlanCache(row_bytes, max_bytes=max_bytes)
         self._rule = rule_for(self._parameters, state, options)
         self._quietly = quiet_context()
         self._last: tuple[Plan, Array] | None = None
@@ -50,7 +50,7 @@ class Trainer:
             InvalidBatch: shapes that do not fit, or labels out of range.
         """
         x, y = admit(self._parameters, x, y)
-        plan = self._plans.get(len(x))
+        plan = self._plans.get(len(x), self._compiled)
         self._quietly.run(plan.run, x, y)
         self._last = plan, y
         if self._rule.finish():

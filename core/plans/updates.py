@@ -8,12 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from core.network import LayerParameters
-from core.plans.blas import Blas, Call
+from core.plans.blas import Call
 from core.types import Array
 
-__all__ = ["Update", "accumulate", "descend"]
+__all__ = ["Products", "Update", "accumulate", "descend"]
+
+
+class Products(Protocol):
+    """The products of the backward pass, bound: `Blas`, or `Cublas` on a device."""
+
+    def outer(self, alpha: float, delta: Array, a: Array, beta: float, g: Array) -> Call:
+        """G = beta g + alpha delta^T a."""
+
+    def outer_from(self, alpha: float, delta: Array, beta: float, g: Array) -> Callable[[Array], object]:
+        """As `outer`, for an `a` that is given when it is called, as its transpose."""
+
+    def column_sums(self, alpha: float, delta: Array, beta: float, g: Array) -> Call:
+        """G = beta g + alpha (sum of the rows of delta)."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +42,7 @@ class Update:
     keep: float = 0.0
     keep_biases: float = 0.0
 
-    def bind(self, blas: Blas, index: int, delta: Array, a: Array) -> list[Call]:
+    def bind(self, blas: Products, index: int, delta: Array, a: Array) -> list[Call]:
         """The update of the layer at `index`, whose input activations are `a`."""
         g = self.target[index]
         return [
@@ -36,7 +50,7 @@ class Update:
             blas.column_sums(self.factor, delta, self.keep_biases, g.biases),
         ]
 
-    def bind_first(self, blas: Blas, delta: Array) -> tuple[list[Call], Callable[[Array], object]]:
+    def bind_first(self, blas: Products, delta: Array) -> tuple[list[Call], Callable[[Array], object]]:
         """The same for the first layer, whose input is known only at the call (as its transpose)."""
         g = self.target[0]
         sums = blas.column_sums(self.factor, delta, self.keep_biases, g.biases)
