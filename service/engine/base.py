@@ -75,6 +75,10 @@ class Guard:
     """The idempotency key, which is looked at before `if_match`."""
     fingerprint: str = ""
     """Of the whole request (method, path, body): a retry has the same one. Needed where there is a key."""
+    owner: str = ""
+    """Whose a network is that is made, and among whose creations the key is looked up."""
+    max_networks: int | None = None
+    """How many networks that owner may have."""
 
 
 class Engine(Protocol):
@@ -100,8 +104,9 @@ class Engine(Protocol):
     ) -> Applied:
         """Keep a new network whose `version` is 0, and answer `body` with status 201.
 
-        The key's scope is all creations; a retry gets the first network's answer, whatever `record` is. `if_match` is
-        not looked at: there is no version to match yet.
+        The key's scope is all creations of `guard.owner`; a retry gets the first network's answer, whatever `record`
+        is. `if_match` is not looked at: there is no version to match yet. Raises `TooLarge` where the owner has as many
+        networks as `guard` allows.
         """
 
     async def fork(
@@ -127,17 +132,21 @@ class Engine(Protocol):
         Raises `NotFound` (the network or the version never existed), `Gone` (past retention), `CorruptState`.
         """
 
-    async def compute(self, work: Callable[[], T], operations: int) -> T:
+    async def compute(self, work: Callable[[], T], operations: int, *, network: str = "", nbytes: int = 0) -> T:
         """What `work()` returns or raises; it runs here where `operations` (floating-point) are few, else in a thread.
 
-        Raises `Overloaded` when more work is waiting than the engine takes.
+        The work of each network has its turn after that of the others. `nbytes` is what the work is estimated to take
+        of the memory. Raises `Overloaded` when more is running or waiting than the engine takes. A caller that is
+        cancelled while its work waits takes the work away with it.
         """
 
-    async def write(self, network: str, change: Callable[[Snapshot], Change], guard: Guard, operations: int) -> Applied:
+    async def write(
+        self, network: str, change: Callable[[Snapshot], Change], guard: Guard, operations: int, *, nbytes: int = 0
+    ) -> Applied:
         """Make the next version: `change` of the current one, run as `compute` runs work, then committed and answered.
 
         `change` writes to nothing that the snapshot holds. A caller that is cancelled leaves no trace or a whole
-        version.
+        version. What `if_match` can no longer match is refused before the write has its turn.
         """
 
     async def restore(self, network: str, checkpoint: str, guard: Guard) -> Applied:
@@ -174,10 +183,12 @@ class Engine(Protocol):
     async def record(self, network: str) -> NetworkRecord:
         """What a network is, with its current version. Raises `NotFound`."""
 
-    async def networks(self, limit: int, after: str | None = None) -> tuple[Sequence[NetworkRecord], str | None]:
+    async def networks(
+        self, limit: int, after: str | None = None, owner: str | None = None
+    ) -> tuple[Sequence[NetworkRecord], str | None]:
         """At most `limit` networks in order of creation from the cursor on, and the next cursor if there are more.
 
-        Raises `InvalidInput` (a pointer of `/after`) for a cursor that no list gave.
+        With an owner, only that one's. Raises `InvalidInput` (a pointer of `/after`) for a cursor that no list gave.
         """
 
     async def versions(self, network: str, limit: int, after: int | None = None) -> Sequence[VersionRecord]:

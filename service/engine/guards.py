@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from service.engine.base import Applied, Guard
-from service.errors import IdempotencyMismatch, PreconditionRequired, StalePrecondition, StillRunning
+from service.errors import IdempotencyMismatch, PreconditionRequired, StalePrecondition, StillRunning, TooLarge
 from service.storage.base import Receipt, Store
 
-__all__ = ["Keys", "check", "receipt_for"]
+__all__ = ["Keys", "Quotas", "check", "creations", "receipt_for", "refuse_stale"]
 
 
 class Keys:
@@ -43,6 +44,54 @@ class Keys:
             yield None
         finally:
             del self._running[place]
+
+
+class Quotas:
+    """How many networks each owner has and is about to have. It is told of every creation and deletion in the store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._have: dict[str, int] = {}
+        self._making: Counter[str] = Counter()
+
+    @contextmanager
+    def one_more(self, guard: Guard) -> Iterator[None]:
+        """A place for a network that is made while the block runs.
+
+        Raises:
+            TooLarge: there is none.
+        """
+        owner = guard.owner
+        asked = self.look(owner) + self._making[owner] + 1
+        if guard.max_networks is not None and asked > guard.max_networks:
+            figures = {"asked": asked, "limit": guard.max_networks}
+            raise TooLarge(f"This would be network {asked}; the key's limit is {guard.max_networks}.", figures)
+        self._making[owner] += 1
+        try:
+            yield
+        finally:
+            self._making[owner] -= 1
+
+    def look(self, owner: str) -> int:
+        """How many an owner has; asked before a creation or a deletion is handed to the store."""
+        if owner not in self._have:
+            self._have[owner] = self._store.count(owner)
+        return self._have[owner]
+
+    def changed(self, owner: str, by: int) -> None:
+        """A creation or a deletion is on disk."""
+        self._have[owner] += by
+
+
+def creations(owner: str) -> str:
+    """The scope of the keys of an owner's creations."""
+    return f"networks:{owner}" if owner else "networks"
+
+
+def refuse_stale(guard: Guard, current: int, *, required: bool) -> None:
+    """Refuse at once what no wait can make right: versions only grow, so that one below the current never comes back."""
+    if guard.if_match is None or guard.if_match == "*" or all(version < current for version in guard.if_match):
+        check(guard, current, required=required)
 
 
 def check(guard: Guard, current: int, *, required: bool) -> None:

@@ -3,22 +3,60 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from time import perf_counter
+from types import TracebackType
+from typing import Final
 
 from service.engine.base import Snapshot
 from service.engine.states import footprint
+from service.errors import Overloaded
 
-__all__ = ["Live", "LiveNetworks"]
+__all__ = ["Live", "LiveNetworks", "Turn"]
+
+_NEWEST: Final = 0.3
+"""The weight of the newest turn in the mean that tells how long one takes."""
+
+
+class Turn:
+    """The right to write: one has it, others wait in order of arrival, and no more than `most` of them."""
+
+    def __init__(self, most: int) -> None:
+        self._lock = asyncio.Lock()
+        self._most = most
+        self._waiting = 0
+        self._takes = 0.0
+        self._since = 0.0
+
+    async def __aenter__(self) -> None:
+        """Have the turn. Raises `Overloaded`, with the seconds that the turns of the others will take."""
+        if self._waiting >= self._most:
+            wait = self._waiting * self._takes
+            raise Overloaded(f"{self._waiting} writes wait for this network.", max(1, math.ceil(wait)))
+        self._waiting += 1
+        try:
+            await self._lock.acquire()
+        finally:
+            self._waiting -= 1
+        self._since = perf_counter()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let the next one have it."""
+        self._takes += _NEWEST * (perf_counter() - self._since - self._takes)
+        self._lock.release()
 
 
 @dataclass(eq=False)
 class Live:
     """One network: its turn-taking, and its current version once somebody has loaded it."""
 
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    turn: Turn
     """Held by a write from its check to its publication; waiters have it in order of arrival."""
     loading: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while the current version or the record is read from the store or replaced without a snapshot."""
@@ -32,10 +70,12 @@ class LiveNetworks:
     """Live networks by id. Everything here runs on the event loop and does not wait.
 
     `limit` bounds the bytes of those that nobody works on; at least what is being worked on is in memory besides.
+    `waiting` bounds the writes that wait for one of them.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, waiting: int) -> None:
         self._limit = limit
+        self._waiting = waiting
         self._held = 0
         self._networks: OrderedDict[str, Live] = OrderedDict()
 
@@ -43,6 +83,11 @@ class LiveNetworks:
     def nbytes(self) -> int:
         """Bytes of all live networks together."""
         return self._held
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._networks)
 
     def find(self, network: str) -> Snapshot | None:
         """The current version of a network, if it is in memory."""
@@ -55,7 +100,9 @@ class LiveNetworks:
     @contextmanager
     def hold(self, network: str) -> Iterator[Live]:
         """The network's place, which stays for as long as somebody holds it."""
-        live = self._networks.setdefault(network, Live())
+        live = self._networks.get(network)
+        if live is None:
+            live = self._networks[network] = Live(Turn(self._waiting))
         live.users += 1
         self._networks.move_to_end(network)
         try:

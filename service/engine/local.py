@@ -15,11 +15,13 @@ from typing import Any, Final, TypeVar
 from core.backend import Backend
 from core.network import Parameters
 from service.engine.base import Applied, Change, Guard, Snapshot
-from service.engine.guards import Keys, check, receipt_for
+from service.engine.fair import Patience
+from service.engine.guards import Keys, Quotas, check, creations, receipt_for, refuse_stale
 from service.engine.live import Live, LiveNetworks
+from service.engine.memory import Memory
 from service.engine.reads import StoreReads
 from service.engine.states import snapshot_of, state_of
-from service.engine.waiting import Workers, landed
+from service.engine.waiting import Meter, Workers, landed
 from service.errors import NotFound
 from service.storage.base import CheckpointRecord, NetworkRecord, NetworkState, Store, VersionRecord, timestamp
 
@@ -27,8 +29,6 @@ __all__ = ["LocalEngine"]
 
 T = TypeVar("T")
 
-_CREATIONS: Final = "networks"
-"""The scope of the keys of creations."""
 _OPERATIONS_TO_READ: Final = 10
 """About what a number costs that is read from the disk and checked."""
 
@@ -43,7 +43,10 @@ class LocalEngine(StoreReads):
         max_live_bytes: of the networks kept in memory while nobody works on them.
         inline_operations: up to this many floating-point operations run on the event loop.
         threads: how many computations run at once; None: one for each processor.
-        waiting: how many computations may wait for a thread before `Overloaded`.
+        waiting: how many computations may wait for a thread, and how many writes for one network, before `Overloaded`.
+        patience: how long computations may wait for a thread.
+        memory: what all computations in threads may take together, by estimate.
+        meter: told of every computation.
     """
 
     def __init__(
@@ -56,12 +59,17 @@ class LocalEngine(StoreReads):
         inline_operations: int = 10_000_000,
         threads: int | None = None,
         waiting: int = 256,
+        patience: Patience = Patience(),  # noqa: B008  it is frozen
+        memory: Memory | None = None,
+        meter: Meter | None = None,
     ) -> None:
-        super().__init__(store, Workers(inline_operations, threads, waiting))
+        workers = Workers(inline_operations, threads, waiting, patience=patience, memory=memory, meter=meter)
+        super().__init__(store, workers)
         self._backend = backend
         self._required = require_if_match
-        self._live = LiveNetworks(max_live_bytes)
+        self._live = LiveNetworks(max_live_bytes, waiting)
         self._keys = Keys(store)
+        self._quotas = Quotas(store)
 
     @property
     def backend(self) -> Backend:
@@ -73,11 +81,21 @@ class LocalEngine(StoreReads):
         """Bytes of the networks in memory."""
         return self._live.nbytes
 
+    @property
+    def live_networks(self) -> int:
+        """Networks in memory."""
+        return self._live.count
+
+    @property
+    def workers(self) -> Workers:
+        """What runs and what waits."""
+        return self._workers
+
     async def create(
         self, record: NetworkRecord, parameters: Parameters, body: Mapping[str, Any], guard: Guard
     ) -> Applied:
         """Keep a new network and answer `body`."""
-        with self._keys.claim(_CREATIONS, guard) as earlier:
+        with self._keys.claim(creations(guard.owner), guard) as earlier:
             if earlier is not None:
                 return earlier
             start = Snapshot(record, parameters.architecture, parameters, None)
@@ -91,7 +109,7 @@ class LocalEngine(StoreReads):
         guard: Guard,
     ) -> Applied:
         """Keep a new network that starts as a version of another."""
-        with self._keys.claim(_CREATIONS, guard) as earlier:
+        with self._keys.claim(creations(guard.owner), guard) as earlier:
             if earlier is not None:
                 return earlier
             source = await (self.snapshot(network) if version is None else self.at_version(network, version))
@@ -115,20 +133,25 @@ class LocalEngine(StoreReads):
             return found
         return await self._workers.read(lambda: self._read(network, version))
 
-    async def compute(self, work: Callable[[], T], operations: int) -> T:
+    async def compute(self, work: Callable[[], T], operations: int, *, network: str = "", nbytes: int = 0) -> T:
         """What `work()` returns or raises, on the loop or in a thread."""
-        return await self._workers.compute(work, operations)
+        return await self._workers.compute(work, operations, network=network, nbytes=nbytes)
 
-    async def write(self, network: str, change: Callable[[Snapshot], Change], guard: Guard, operations: int) -> Applied:
+    async def write(
+        self, network: str, change: Callable[[Snapshot], Change], guard: Guard, operations: int, *, nbytes: int = 0
+    ) -> Applied:
         """Make the next version of a network."""
         with self._keys.claim(network, guard) as earlier:
             if earlier is not None:
                 return earlier
             with self._live.hold(network) as live:
+                refuse_stale(guard, (await self._load(network, live)).version, required=self._required)
                 async with live.turn:
                     current = await self._load(network, live)
                     check(guard, current.version, required=self._required)
-                    changed = await self._workers.compute(lambda: self._changed(change, current), operations)
+                    changed = await self._workers.compute(
+                        lambda: self._changed(change, current), operations, network=network, nbytes=nbytes
+                    )
                     return await self._commit(network, live, current, changed, guard)
 
     async def restore(self, network: str, checkpoint: str, guard: Guard) -> Applied:
@@ -163,6 +186,7 @@ class LocalEngine(StoreReads):
     async def rename(self, network: str, name: str | None, guard: Guard) -> NetworkRecord:
         """Give a network another name; its version stays."""
         with self._live.hold(network) as live:
+            self._refuse_stale(live, guard)
             async with live.turn, live.loading:
                 record = self._store.network(network)
                 check(guard, record.version, required=self._required)
@@ -174,11 +198,17 @@ class LocalEngine(StoreReads):
     async def delete(self, network: str, guard: Guard) -> None:
         """Forget a network."""
         with self._live.hold(network) as live:
+            self._refuse_stale(live, guard)
             async with live.turn, live.loading:
                 record = self._store.network(network)
                 check(guard, record.version, required=self._required)
-                future = self._store.delete_network(network, record.version)
-                await landed(future, lambda: self._live.publish(live, None))
+                self._quotas.look(record.owner)
+
+                def publish() -> None:
+                    self._live.publish(live, None)
+                    self._quotas.changed(record.owner, -1)
+
+                await landed(self._store.delete_network(network, record.version), publish)
 
     async def record(self, network: str) -> NetworkRecord:
         """What a network is, with its current version."""
@@ -193,21 +223,31 @@ class LocalEngine(StoreReads):
     async def _create(self, start: Snapshot, made: VersionRecord, body: Mapping[str, Any], guard: Guard) -> Applied:
         record, parameters = start.record, start.parameters
         applied = Applied(record.version, {**body, "version": record.version}, 201)
+        receipt = receipt_for(creations(guard.owner), guard, applied)
         size = start.architecture.parameter_count
-        state = await self._workers.compute(lambda: state_of(self._backend, parameters, start.optimizer), size)
-        with self._live.hold(record.id) as live:
-            future = self._store.create_network(record, state, made, receipt_for(_CREATIONS, guard, applied))
-            await landed(future, lambda: self._live.publish(live, start))
+        with self._quotas.one_more(guard), self._live.hold(record.id) as live:
+            state = await self._workers.compute(lambda: state_of(self._backend, parameters, start.optimizer), size)
+
+            def publish() -> None:
+                self._live.publish(live, start)
+                self._quotas.changed(record.owner, +1)
+
+            await landed(self._store.create_network(record, state, made, receipt), publish)
         return applied
 
     @asynccontextmanager
     async def _turn(self, network: str, guard: Guard) -> AsyncIterator[NetworkRecord]:
         """The record of a network that nobody else writes to meanwhile, once the conditions let the write pass."""
         with self._live.hold(network) as live:
+            self._refuse_stale(live, guard)
             async with live.turn:
                 record = self._store.network(network)
                 check(guard, record.version, required=self._required)
                 yield record
+
+    def _refuse_stale(self, live: Live, guard: Guard) -> None:
+        if live.snapshot is not None:
+            refuse_stale(guard, live.snapshot.version, required=self._required)
 
     async def _load(self, network: str, live: Live) -> Snapshot:
         if live.snapshot is not None:

@@ -22,9 +22,11 @@ class StoreReads:
         """Kind and place of the store."""
         return self._store.description
 
-    async def networks(self, limit: int, after: str | None = None) -> tuple[Sequence[NetworkRecord], str | None]:
+    async def networks(
+        self, limit: int, after: str | None = None, owner: str | None = None
+    ) -> tuple[Sequence[NetworkRecord], str | None]:
         """A page of networks, and the next cursor."""
-        return await self._workers.read(lambda: self._store.networks(limit, after))
+        return await self._workers.read(lambda: self._store.networks(limit, after, owner))
 
     async def versions(self, network: str, limit: int, after: int | None = None) -> Sequence[VersionRecord]:
         """A page of versions, newest first."""

@@ -6,13 +6,40 @@ import asyncio
 import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from contextvars import ContextVar
+from time import perf_counter
+from typing import Final, Protocol, TypeVar
 
+from service.engine.fair import FairQueue, Item, Pace, Patience
+from service.engine.memory import Memory
 from service.errors import Overloaded, StorageUnavailable
 
-__all__ = ["Workers", "landed"]
+__all__ = ["PATIENT", "Meter", "Workers", "landed"]
 
 T = TypeVar("T")
+
+PATIENT: Final[ContextVar[bool]] = ContextVar("gradwire.patient", default=False)
+"""Set where somebody has been told that the work will be done, however long it waits: it is not refused any more."""
+
+
+class Meter(Protocol):
+    """Who wants to know what computations take."""
+
+    def computed(self, seconds: float, waited: float | None) -> None:
+        """One has ended, after it had waited for a thread; None: it ran on the event loop."""
+
+    def refused(self) -> None:
+        """One was refused, since too much was there already."""
+
+
+class Unmeasured:
+    """A meter that forgets."""
+
+    def computed(self, seconds: float, waited: float | None) -> None:
+        """Forget it."""
+
+    def refused(self) -> None:
+        """Forget it."""
 
 
 class Workers:
@@ -22,28 +49,107 @@ class Workers:
         inline_operations: up to this many floating-point operations run on the loop: about 2 ms of one core.
         threads: how many computations run at once.
         waiting: how many more may wait for one of them.
+        patience: how long they may wait.
+        memory: what all that run or wait may take, by estimate.
+        meter: told of every computation.
     """
 
-    def __init__(self, inline_operations: int, threads: int | None, waiting: int) -> None:
+    def __init__(
+        self,
+        inline_operations: int,
+        threads: int | None,
+        waiting: int,
+        *,
+        patience: Patience = Patience(),  # noqa: B008  it is frozen
+        memory: Memory | None = None,
+        meter: Meter | None = None,
+    ) -> None:
         count = threads or os.cpu_count() or 1
         self._inline_operations = inline_operations
-        self._room = count + waiting
-        self._busy = 0
+        self._queue = FairQueue(count, waiting, patience)
+        self._pace = Pace()
+        self._memory = memory or Memory(None)
+        self._meter = meter or Unmeasured()
         self._computing = ThreadPoolExecutor(count, "gradwire-compute")
         self._reading = ThreadPoolExecutor(4, "gradwire-read")
 
-    async def compute(self, work: Callable[[], T], operations: int) -> T:
-        """What `work` returns or raises. Raises `Overloaded` when no more can wait."""
+    @property
+    def running(self) -> int:
+        """Computations in threads."""
+        return self._queue.running
+
+    @property
+    def depth(self) -> int:
+        """Computations that wait for a thread."""
+        return self._queue.depth
+
+    @property
+    def backlog(self) -> float:
+        """Seconds that all of them will take, by estimate."""
+        return self._queue.backlog(perf_counter())
+
+    async def compute(self, work: Callable[[], T], operations: int, *, network: str = "", nbytes: int = 0) -> T:
+        """What `work` returns or raises. Raises `Overloaded` when too much is running or waiting already."""
+        now = perf_counter()
         if operations <= self._inline_operations:
-            return work()
-        if self._busy >= self._room:
-            raise Overloaded(f"{self._busy} computations are running or waiting")
-        future = _submitted(self._computing, work)
-        self._busy += 1
-        # Counted until it has ended, and not only until its caller has gone.
+            answer = work()
+            self._meter.computed(perf_counter() - now, None)
+            return answer
+        seconds = self._pace.seconds(network, operations)
+        try:
+            if not PATIENT.get():
+                self._queue.admit(network, seconds, now)
+            self._memory.take(nbytes, self._queue.backlog(now))
+        except Overloaded:
+            self._meter.refused()
+            raise
+        try:
+            return await self._queued(work, Item(network, operations, seconds, now))
+        finally:
+            self._memory.give(nbytes)
+
+    async def _queued(self, work: Callable[[], T], item: Item) -> T:
         loop = asyncio.get_running_loop()
-        future.add_done_callback(lambda _: _on_loop(loop, self._ended))
-        return await asyncio.wrap_future(future)
+        answer: asyncio.Future[T] = loop.create_future()
+        item.start = lambda: self._begin(loop, work, item, answer)
+        item.drop = None if PATIENT.get() else lambda error: self._refuse(answer, error)
+        self._queue.put(item)
+        self._queue.start(item.since)
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            self._queue.remove(item)
+            raise
+
+    def _begin(
+        self, loop: asyncio.AbstractEventLoop, work: Callable[[], T], item: Item, answer: asyncio.Future[T]
+    ) -> None:
+        try:
+            future = _submitted(self._computing, work)
+        except StorageUnavailable as error:
+            self._queue.ended(item)
+            answer.set_exception(error)
+            return
+        # Counted until it has ended, and not only until its caller has gone.
+        future.add_done_callback(lambda done: _on_loop(loop, lambda: self._ended(item, done, answer)))
+
+    def _ended(self, item: Item, done: Future[T], answer: asyncio.Future[T]) -> None:
+        now = perf_counter()
+        self._queue.ended(item)
+        self._pace.took(item.network, item.operations, now - item.begun)
+        self._meter.computed(now - item.begun, item.begun - item.since)
+        if not answer.done():
+            error = done.exception()
+            if error is None:
+                answer.set_result(done.result())
+            else:
+                answer.set_exception(error)
+        self._queue.start(now)
+
+    def _refuse(self, answer: asyncio.Future[T], error: Overloaded) -> None:
+        self._meter.refused()
+        if not answer.done():
+            answer.set_exception(error)
 
     async def read(self, work: Callable[[], T]) -> T:
         """What `work` returns or raises; for what waits for the disk."""
@@ -53,9 +159,6 @@ class Workers:
         """Wait for what is running."""
         self._computing.shutdown()
         self._reading.shutdown()
-
-    def _ended(self) -> None:
-        self._busy -= 1
 
 
 async def landed(future: Future[None], publish: Callable[[], None] | None = None) -> None:

@@ -115,7 +115,7 @@ def test_more_work_than_can_wait_is_refused(tmp_path: Path) -> None:
         assert await engine.compute(lambda: 1, SMALL) == 1
         go.set()
         await asyncio.gather(*running)
-        await until(lambda: engine._workers._busy == 0)
+        await until(lambda: engine.workers.running == 0)
         assert await engine.compute(lambda: 2, LARGE) == 2
         await engine.close()
 
