@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.core import long_run, report
+from benchmarks.core.candidate import Plan, Timing
 from benchmarks.core.cases import CASES, Problem, draw
 from benchmarks.core.engines.registry import ENGINES, Spec
 from benchmarks.core.machine import commit, describe
-from benchmarks.core.measure import Plan, Timing, measure
+from benchmarks.core.measure import measure
 from benchmarks.core.process import ROOT, Failure, Process, Resources
 from benchmarks.core.reference import Disagreement
 from benchmarks.core.toolchain import SetupError, compiled_limit, peers_python

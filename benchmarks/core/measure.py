@@ -2,81 +2,22 @@
 
 from __future__ import annotations
 
-import statistics
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.core.candidate import SLOW, Candidate, Plan, Timing
 from benchmarks.core.cases import Case, Problem
 from benchmarks.core.engines.registry import Spec
-from benchmarks.core.process import Process, Resources
+from benchmarks.core.process import Resources
 from benchmarks.core.reference import TOLERANCE, Disagreement, disagreement, expected
 
-__all__ = ["Plan", "Timing", "measure"]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How long to measure."""
-
-    rounds: int = 21
-    burst_seconds: float = 0.03
-    budget_seconds: float = 8.0
-    """An engine that has used this up sits out the rest of the rounds, once it has had `least`."""
-    least: int = 5
-    calibration_rounds: int = 5
-    clock: str = "wall"
-    """`wall`, or `cpu`: the processor time of all the engine's threads, for a look on a machine that is busy with other things."""
-    near: float = 1.1
-    """Variants up to this factor slower than the best, in calibration, go on to the rounds."""
-
-
-@dataclass
-class Timing:
-    """What was found for one engine: microseconds an operation, burst by burst, of its fastest variant."""
-
-    engine: str
-    variant: str = ""
-    note: str = ""
-    error: float | None = None
-    unit: str = "operation"
-    bursts: list[float] = field(default_factory=list)
-    not_run: str | None = None
-    others: dict[str, float] = field(default_factory=dict)
-    """Medians of the variants that were slower (of those dropped early: the best of the calibration)."""
-
-    @property
-    def median(self) -> float | None:
-        """Microseconds an operation."""
-        return statistics.median(self.bursts) if self.bursts else None
-
-
-class Candidate:
-    """One variant of one engine, in its process."""
-
-    def __init__(self, spec: Spec, variant: str, python: Path, resources: Resources, clock: str) -> None:
-        self.spec, self.variant, self.clock = spec, variant, clock
-        self.process = Process(f"{spec.name} {variant}".strip(), python, resources)
-        self.timing = Timing(spec.name, variant)
-        self.share, self.count, self.spent = 1.0, 1, 0.0
-
-    def calibrate(self, burst_seconds: float) -> None:
-        """Find how many operations fill a burst."""
-        single = min(self.process.ask("burst", count=1, warm=True)["wall"] for _ in range(2))
-        rough = max(1, round(burst_seconds / 10 / single))
-        each = self.process.ask("burst", count=rough, warm=False)["wall"] / rough
-        self.count = max(1, round(burst_seconds / each))
-
-    def burst(self) -> float:
-        """Microseconds an operation, in one burst; caches are warmed first where an operation is short."""
-        taken = self.process.ask("burst", count=self.count, warm=self.count > 2)
-        self.spent += taken["wall"]
-        return float(taken[self.clock]) / self.count / self.share * 1e6
+__all__ = ["measure"]
 
 
 @dataclass(frozen=True)
@@ -174,7 +115,7 @@ def _check(setting: Setting, candidates: list[Candidate]) -> None:
     wanted: dict[float, Any] = {}
     for each in candidates:
         runs = 1 if setting.operation == "epochs" else setting.case.check_steps
-        each.process.ask("burst", count=runs, warm=False)
+        each.is_slow = each.process.ask("burst", count=runs, warm=False)["wall"] / runs > SLOW
         if each.spec.name == "limit":
             continue  # it is no network: it has checked its products itself, against NumPy
         if each.share not in wanted:
@@ -226,8 +167,10 @@ def _trials(candidates: list[Candidate], rounds: int, settle: float) -> dict[Can
     names = [each.spec.name for each in candidates]
     contested = [each for each in candidates if names.count(each.spec.name) > 1]
     best = dict.fromkeys(contested, float("inf"))
-    for _ in range(rounds):
+    for turn in range(rounds):
         for each in contested:
+            if turn > 1 and each.is_slow:
+                continue
             time.sleep(settle)
             best[each] = min(best[each], each.burst())
     for each in contested:

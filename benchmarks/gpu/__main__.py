@@ -1,4 +1,7 @@
-"""`./dev bench gpu`: the cases on a CUDA device against PyTorch on that device; it says so where there is none, and fails."""
+"""`./dev bench gpu`: the cases on a CUDA device against PyTorch on that device, as it is, compiled, and as a CUDA graph.
+
+Where no CUDA device answers it says that nothing was run, and fails. Whether a step of ours waits for the host is said beside it.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,11 @@ from typing import Any
 
 from benchmarks.core import report
 from benchmarks.core.__main__ import RESULTS, as_json
+from benchmarks.core.candidate import Plan
 from benchmarks.core.cases import CASES, draw
 from benchmarks.core.engines.registry import Spec
 from benchmarks.core.machine import commit, describe
-from benchmarks.core.measure import Plan, measure
+from benchmarks.core.measure import measure
 from benchmarks.core.process import ROOT, Failure, Resources
 from benchmarks.core.reference import Disagreement
 from benchmarks.core.toolchain import SetupError, peers_python
@@ -25,6 +29,7 @@ OPERATIONS = ("forward", "backprop", "step")
 SPECS = (
     Spec("gradwire", "benchmarks.gpu.gradwire", "product"),
     Spec("torch", "benchmarks.core.engines.torch_eager", "peers", {"step": ("", "foreach", "fused")}),
+    Spec("graph", "benchmarks.gpu.torch_graph", "peers", {"step": ("", "foreach", "fused")}),
     Spec(
         "compile", "benchmarks.core.engines.torch_compile", "peers", dict.fromkeys(OPERATIONS[1:], ("module", "whole"))
     ),
@@ -77,7 +82,15 @@ def main(arguments: Sequence[str]) -> int:
     results = {"date": date, **commit(ROOT), "machine": describe(), "devices": names, "records": records}
     options.json.write_text(json.dumps(results, indent=1) + "\n")
     print(report.text(results))
+    print("\n".join(launches(records)))
     return 0
+
+
+def launches(records: list[dict[str, Any]]) -> list[str]:
+    """What holds a step of ours back, case by case."""
+    steps = [record for record in records if record["operation"] == "step"]
+    notes = [(record, each["note"]) for record in steps for each in record["timings"] if each["engine"] == "gradwire"]
+    return [f"{record['case']} {record['dtype']}: {note}" for record, note in notes]
 
 
 def _records(options: argparse.Namespace, pythons: dict[str, Path]) -> Iterator[dict[str, Any]]:

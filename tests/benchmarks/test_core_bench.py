@@ -11,9 +11,10 @@ import pytest
 
 from benchmarks.core import long_run, report
 from benchmarks.core.__main__ import as_json
+from benchmarks.core.candidate import Plan, Timing
 from benchmarks.core.cases import CASES, Case, draw, join, split
 from benchmarks.core.engines.registry import ENGINES, Spec
-from benchmarks.core.measure import Plan, Timing, measure
+from benchmarks.core.measure import measure
 from benchmarks.core.process import Failure, Resources
 from benchmarks.core.reference import TOLERANCE, Disagreement, expected, forward
 

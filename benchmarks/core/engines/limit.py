@@ -113,8 +113,9 @@ class Limit:
         bind = looped_in_c(task) if in_c else looped_in_python(task)
         self.done = 0
         candidates = []
+        wanted = telling(task, LAYOUTS[0]).expected()
         for layout in LAYOUTS:
-            check(task, bind, layout)
+            check(task, bind, layout, wanted)
             products = Products(task, layout)
             candidates.append((layout, products, bind(products)))
         layout, self.products, self.go = fastest(candidates)
@@ -130,11 +131,18 @@ class Limit:
         return self.products.found()
 
 
-def check(task: Task, bind: Callable[[Products], Callable[[int, int], None]], layout: tuple[bool, bool]) -> None:
-    """One run with a factor that shows, against NumPy."""
+def telling(task: Task, layout: tuple[bool, bool]) -> Products:
+    """Products with a factor that shows in the weights."""
     products = Products(task, layout)
     products.alpha = -1.0
-    wanted = products.expected()
+    return products
+
+
+def check(
+    task: Task, bind: Callable[[Products], Callable[[int, int], None]], layout: tuple[bool, bool], wanted: Array
+) -> None:
+    """One run against NumPy."""
+    products = telling(task, layout)
     bind(products)(0, 1)
     error = np.linalg.norm(products.found() - wanted) / np.linalg.norm(wanted)
     if not error <= TOLERANCE[task.dtype]:
