@@ -42,14 +42,8 @@ FROM ${PYTHON_IMAGE} AS runtime
 RUN groupadd --system --gid 10001 gradwire \
     && useradd --system --uid 10001 --gid gradwire --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin gradwire \
     && install -d -o gradwire -g gradwire -m 0700 /data
-# glibc gives large blocks back to the kernel at once and faults them in again for the next body; keeping them is 1.5 to
-# 2.8 times as fast on bodies of megabytes. The price is up to 128 MiB that stay with the process.
-ENV MALLOC_MMAP_THRESHOLD_=33554432 \
-    MALLOC_TRIM_THRESHOLD_=134217728 \
-    MALLOC_TOP_PAD_=16777216
-# One BLAS thread: a second one halves the served capacity of small networks, and sums then do not depend on the number
-# of cores. Where the networks are large and few, run with -e OPENBLAS_NUM_THREADS=<cores>.
-ENV OPENBLAS_NUM_THREADS=1
+# The allocator's settings and the number of BLAS threads are chosen by the service when it starts (service/allocator.py,
+# core/plans/threads.py); OPENBLAS_NUM_THREADS bounds the threads.
 ENV PATH=/opt/gradwire/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \

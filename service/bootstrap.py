@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from core.backend import select
+from core.plans.threads import use_threads
 from service.engine.local import LocalEngine
 from service.metrics import Metrics
 from service.operations.service import Service
@@ -23,6 +24,8 @@ async def start(settings: Settings, metrics: Metrics) -> Service:
         StorageUnavailable: the folder cannot be used, or another process owns it.
     """
     backend = select(settings.backend)
+    if backend.name == "numpy":
+        use_threads(1)  # idle BLAS threads spin for work; compiled passes ask for more where more pay
     store = await asyncio.to_thread(
         SqliteStore,
         settings.data,

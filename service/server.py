@@ -20,6 +20,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from core.errors import CoreError
+from service.allocator import keep_large_blocks
 from service.app import create_app
 from service.errors import ServiceError
 from service.settings import Settings
@@ -43,6 +44,7 @@ def serve(settings: Settings) -> None:
     Raises:
         StartError: the address is taken, or the store or the backend cannot be opened.
     """
+    keep_large_blocks()
     _log_to_stderr(settings)
     app = create_app(settings)
     with _bound(settings.host, settings.port) as listener:

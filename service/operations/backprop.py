@@ -35,9 +35,12 @@ async def backprop(
 
     def work() -> dict[str, Any]:
         x, y = on_device(backend, architecture, *batch)
+        if not include:
+            cost, gradient = service.workspaces.backprop(snapshot, x, y)
+            return {"cost": cost, "gradient": parameter_rows(backend, gradient.layers)}
         found = differentiated(backend.xp, snapshot.parameters, x, y)
-        gradient = parameter_rows(backend, found.gradient.layers)
-        return {"cost": found.cost, "gradient": gradient, **_included(backend, snapshot.parameters, found, include)}
+        rows = parameter_rows(backend, found.gradient.layers)
+        return {"cost": found.cost, "gradient": rows, **_included(backend, snapshot.parameters, found, include)}
 
     per_example = "per_example" in include
     operations = admit_batch(service.settings, architecture, len(batch[0]), backprop=True, per_example=per_example)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy.typing as npt
 
 from core.feedforward import feedforward as traced
-from core.feedforward import predict
 from service.engine.base import Snapshot
 from service.operations.admission import admit_batch
 from service.operations.rows import layer_rows
@@ -30,7 +29,7 @@ async def feedforward(
     def work() -> dict[str, Any]:
         x = backend.asarray(inputs, snapshot.architecture.dtype)
         if "layers" not in include:
-            return {"outputs": backend.to_host(predict(backend.xp, parameters, x))}
+            return {"outputs": backend.to_host(service.workspaces.predict(snapshot, x))}
         trace = traced(backend.xp, parameters, x)
         rows = ((at.layer, {"weighted_inputs": at.z, "activations": at.a}) for at in trace.layers)
         return {"outputs": backend.to_host(trace.outputs), "layers": layer_rows(backend, rows)}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from service.engine.base import Applied, Engine
 from service.metrics import Metrics
+from service.operations.workspaces import Workspaces
 from service.settings import Settings
 
 __all__ = ["Service"]
@@ -18,6 +19,10 @@ class Service:
     settings: Settings
     engine: Engine
     metrics: Metrics
+    workspaces: Workspaces = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "workspaces", Workspaces(self.engine.backend))
 
     def count(self, applied: Applied, made_by: str) -> Applied:
         """Count a write, unless it was applied before and only its answer is given again."""

@@ -10,7 +10,6 @@ import numpy.typing as npt
 from core.backprop import require_targets
 from core.feedforward import require_inputs
 from core.optimizers import Options
-from core.step import sgd_step as stepped
 from service.engine.base import Applied, Change, Guard, Snapshot
 from service.operations.admission import admit_batch
 from service.operations.batches import on_device
@@ -40,7 +39,7 @@ async def sgd_step(
 
     def change(current: Snapshot) -> Change:
         x, y = on_device(backend, current.architecture, inputs, targets)
-        step = stepped(backend.xp, current.parameters, current.optimizer, x, y, options)
+        step = service.workspaces.step(current, x, y, options)
         said = {"cost": step.cost, "gradient_norm": step.gradient_norm}
         return Change(step.parameters, step.state, "sgd-step", summary=said, body=said)
 

@@ -108,7 +108,8 @@ def test_feedforward_answers_what_include_names(client: httpx.Client, create: Ca
     plain = client.post(f"{path}/feedforward", json={"inputs": inputs}).json()
     assert plain.keys() == {"version", "outputs"}
     traced = client.post(f"{path}/feedforward", json={"inputs": inputs, "include": ["layers"]}).json()
-    assert traced["outputs"] == plain["outputs"] == traced["layers"][-1]["activations"]
+    assert traced["outputs"] == traced["layers"][-1]["activations"]
+    np.testing.assert_allclose(traced["outputs"], plain["outputs"], rtol=1e-14)  # compiled, without a trace
     assert [layer["layer"] for layer in traced["layers"]] == [2, 3]
     assert traced["layers"][0].keys() == {"layer", "weighted_inputs", "activations"}
     (w, b), *_ = _parameters(client, path)
