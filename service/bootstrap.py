@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from core.backend import select
-from core.plans.threads import use_threads
+from core.plans.threads import share_cores
 from service.engine.local import LocalEngine
 from service.metrics import Metrics
 from service.operations.service import Service
@@ -25,7 +25,7 @@ async def start(settings: Settings, metrics: Metrics) -> Service:
     """
     backend = select(settings.backend)
     if backend.name == "numpy":
-        use_threads(1)  # idle BLAS threads spin for work; compiled passes ask for more where more pay
+        share_cores()
     store = await asyncio.to_thread(
         SqliteStore,
         settings.data,

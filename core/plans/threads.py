@@ -17,15 +17,27 @@ from pathlib import Path
 import numpy as np
 import scipy
 
-__all__ = ["SERIAL_BELOW", "controllable", "threads_for", "use_threads"]
+__all__ = ["SERIAL_BELOW", "controllable", "share_cores", "threads_for", "use_threads"]
 
 SERIAL_BELOW = 8_000_000
 """Multiplications in one pass below which a second thread does not pay (docs/performance.md has the measurement)."""
 
 
+SHARED_SERIAL_BELOW = 500_000_000
+"""The same where cores are shared with other work: some 10 ms of one core in float32. A thread that waits for its part of a
+shorter product spins meanwhile on a core that another request would have used."""
+
+
 def threads_for(multiplications: int) -> int:
     """How many threads a pass of that many multiplications runs on: one, or all that the process may have."""
-    return 1 if multiplications < SERIAL_BELOW else _most()
+    return 1 if multiplications < _threshold else _most()
+
+
+def share_cores() -> None:
+    """Hold both pools at one thread from now on, for all but long work: for a process that serves many at once."""
+    global _threshold  # noqa: PLW0603  the pools are the process's too
+    _threshold = SHARED_SERIAL_BELOW
+    use_threads(1)
 
 
 def use_threads(count: int) -> None:
@@ -36,6 +48,9 @@ def use_threads(count: int) -> None:
 def controllable() -> bool:
     """Whether the number of threads can be chosen here."""
     return _pool().set_threads is not None
+
+
+_threshold = SERIAL_BELOW
 
 
 @cache

@@ -40,6 +40,14 @@ def test_the_environment_may_hold_it_down(monkeypatch: pytest.MonkeyPatch, name:
     assert threads.threads_for(10**15) == count
 
 
+def test_where_cores_are_shared_only_long_work_takes_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    processors(monkeypatch, 6)
+    monkeypatch.setattr(threads, "_threshold", threads.SERIAL_BELOW)  # put back afterwards
+    threads.share_cores()
+    assert [threads.threads_for(size) for size in (threads.SERIAL_BELOW, threads.SHARED_SERIAL_BELOW - 1)] == [1, 1]
+    assert threads.threads_for(threads.SHARED_SERIAL_BELOW) == 6
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_numbers_are_the_same_on_any_number_of_threads(monkeypatch: pytest.MonkeyPatch, dtype: str) -> None:
     rng = np.random.default_rng(0)
