@@ -85,6 +85,46 @@ MIGRATIONS: Final[tuple[str, ...]] = (
     ALTER TABLE networks ADD COLUMN owner TEXT NOT NULL DEFAULT '';  -- whose keys see it; empty: whoever has no key
     CREATE INDEX networks_by_owner ON networks (owner, ordinal);
     """,
+    """
+    CREATE TABLE jobs (
+        ordinal     INTEGER PRIMARY KEY AUTOINCREMENT,   -- order of creation, never used twice
+        id          TEXT NOT NULL UNIQUE,
+        kind        TEXT NOT NULL,
+        network     TEXT NOT NULL,                       -- the id of one that may have gone since
+        owner       TEXT NOT NULL,
+        created_at  TEXT NOT NULL,
+        request     TEXT NOT NULL,                       -- JSON: conditions and media types
+        key         TEXT,
+        fingerprint TEXT NOT NULL,
+        status      TEXT NOT NULL CHECK (status IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')),
+        attempts    INTEGER NOT NULL,
+        progress    TEXT,                                -- JSON
+        started_at  TEXT,
+        finished_at TEXT,
+        outcome     TEXT                                 -- JSON
+    ) STRICT;
+    CREATE UNIQUE INDEX one_job_a_key ON jobs (network, key) WHERE key IS NOT NULL;
+    CREATE INDEX jobs_by_network ON jobs (network, ordinal);
+    CREATE INDEX jobs_by_status ON jobs (status, ordinal);
+    CREATE INDEX jobs_by_owner ON jobs (owner, ordinal);
+    CREATE TABLE job_parts (                             -- 0: the body of the request, 1: the result
+        job         INTEGER NOT NULL REFERENCES jobs (ordinal),
+        part        INTEGER NOT NULL CHECK (part IN (0, 1)),
+        nbytes      INTEGER NOT NULL,
+        digest      BLOB NOT NULL CHECK (length(digest) = 16),
+        slot        INTEGER,                             -- in this slot file,
+        bytes       BLOB,                                -- or here
+        CHECK ((bytes IS NULL) <> (slot IS NULL))
+    ) STRICT;
+    CREATE UNIQUE INDEX job_parts_by_size ON job_parts (part, job, nbytes, slot);
+    CREATE TABLE job_events (
+        job         INTEGER NOT NULL REFERENCES jobs (ordinal),
+        number      INTEGER NOT NULL,
+        name        TEXT NOT NULL,
+        data        TEXT NOT NULL,                       -- JSON
+        PRIMARY KEY (job, number)
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +24,10 @@ from service.storage.base import CheckpointRecord, NetworkRecord, NetworkState, 
 from service.storage.connections import Readers, open_writer
 from service.storage.encoding import decode, encode
 from service.storage.faults import Fatal, Stop, leave, meaning
+from service.storage.jobs import rows as job_rows
+from service.storage.jobs.changes import JobRetention
+from service.storage.jobs.sqlite import SqliteJobs
+from service.storage.keeping import Keeper
 from service.storage.lock import Lock
 from service.storage.retention import Retention
 from service.storage.schema import migrate
@@ -44,6 +48,7 @@ class SqliteStore:
         inline_bytes: states up to this many bytes go into the row, larger ones into slot files.
         spare_bytes: free slot files kept for the next write, together.
         retention: how much is kept of each network.
+        job_retention: how much is kept of jobs.
         fatal: called with the reason when the device failed; does not return, unless in a test.
 
     Raises:
@@ -58,11 +63,13 @@ class SqliteStore:
         inline_bytes: int = 4 * 2**20,
         spare_bytes: int = 64 * 2**20,
         retention: Retention | None = None,
+        job_retention: JobRetention | None = None,
         fatal: Fatal = leave,
     ) -> None:
         self._folder = folder
         self._inline_bytes = inline_bytes
         self._retention = retention or Retention()
+        self._job_retention = job_retention or JobRetention()
         self._stop = Stop(fatal)
         self._closed = False
         with _opening(folder):
@@ -78,20 +85,27 @@ class SqliteStore:
         self._connection = open_writer(folder / "gradwire.db")
         try:
             migrate(self._connection)
-            self._slots = Slots(folder / "slots", rows.committed_slots(self._connection), spare_bytes)
+            committed = rows.committed_slots(self._connection) | job_rows.committed_slots(self._connection)
+            self._slots = Slots(folder / "slots", committed, spare_bytes)
             sync_folder(folder)
             sync_folder(folder.parent)
         except BaseException:
             self._connection.close()
             raise
         self._readers = Readers(folder / "gradwire.db")
-        self._slot_writers = ThreadPoolExecutor(2, "gradwire-slots")
         self._writer = Writer(self._connection, self._slots, self._stop)
+        self._keeper = Keeper(self._writer, self._slots, self._stop, self._inline_bytes)
+        self._jobs = SqliteJobs(self._writer, self._keeper, self._slots, self._read, self._job_retention)
 
     @property
     def description(self) -> str:
         """Kind and place."""
         return f"embedded store in {self._folder}"
+
+    @property
+    def jobs(self) -> SqliteJobs:
+        """The jobs in this store."""
+        return self._jobs
 
     def create_network(
         self, record: NetworkRecord, state: NetworkState, made: VersionRecord, receipt: Receipt | None = None
@@ -197,7 +211,7 @@ class SqliteStore:
         if self._closed:
             return
         self._closed = True
-        self._slot_writers.shutdown()
+        self._keeper.close()
         self._writer.close()
         self._readers.close()
         self._connection.close()
@@ -206,34 +220,8 @@ class SqliteStore:
     def _keep(
         self, change: Callable[[Callable[[], Kept]], Change], state: NetworkState, network: str, version: int
     ) -> Future[None]:
-        if state.nbytes <= self._inline_bytes:
-            return self._writer.submit(Write(change(lambda: Kept(encode(state, network, version)))))
-        future: Future[None] = Future()
-        try:
-            self._slot_writers.submit(self._keep_in_slot, change, state, (network, version), future)
-        except RuntimeError:
-            future.set_exception(StorageUnavailable("the store is closed"))
-        return future
-
-    def _keep_in_slot(
-        self,
-        change: Callable[[Callable[[], Kept]], Change],
-        state: NetworkState,
-        owner: tuple[str, int],
-        future: Future[None],
-    ) -> None:
-        """Bytes first, then the row: a crash between the two leaves a free slot."""
-        try:
-            self._stop.check()
-            encoded = encode(state, *owner)
-            kept = Kept(encoded, self._slots.write(encoded, owner))
-        except Exception as error:  # noqa: BLE001  whatever it is, the future must say it
-            outcome: Exception | None = meaning(error) if isinstance(error, OSError) else error
-            failure = outcome or self._stop(f"{error} while writing a slot")
-            if future.set_running_or_notify_cancel():
-                future.set_exception(failure)
-        else:
-            self._writer.submit(Write(change(lambda: kept), kept.slot, future))
+        owner = (network, version)
+        return self._keeper.keep(change, state.nbytes, lambda: encode(state, *owner), owner)
 
     def _place(self, network: str, version: int | None) -> rows.Place:
         try:
