@@ -149,6 +149,13 @@ class Engine(Protocol):
         version. What `if_match` can no longer match is refused before the write has its turn.
         """
 
+    async def look(self, network: str, guard: Guard) -> Applied | None:
+        """What a write with these conditions would be told at once: its first answer, if it was applied before.
+
+        None: it may be tried. Waits for no turn and changes nothing. Raises what `write` raises of the key and of
+        `if_match` as the current version stands.
+        """
+
     async def restore(self, network: str, checkpoint: str, guard: Guard) -> Applied:
         """Make the next version: the parameters and the optimizer's memory of a checkpoint, as the write finds it.
 

@@ -154,6 +154,13 @@ class LocalEngine(StoreReads):
                     )
                     return await self._commit(network, live, current, changed, guard)
 
+    async def look(self, network: str, guard: Guard) -> Applied | None:
+        """What a write would be told at once."""
+        with self._keys.claim(network, guard) as earlier:
+            if earlier is None:
+                check(guard, (await self.snapshot(network)).version, required=self._required)
+            return earlier
+
     async def restore(self, network: str, checkpoint: str, guard: Guard) -> Applied:
         """Make the next version from a checkpoint."""
 

@@ -86,6 +86,11 @@ class OwnedEngine:
         await self.record(network)
         return await self._engine.write(network, change, guard, operations, nbytes=nbytes)
 
+    async def look(self, network: str, guard: Guard) -> Applied | None:
+        """What a write would be told at once."""
+        await self.record(network)
+        return await self._engine.look(network, guard)
+
     async def restore(self, network: str, checkpoint: str, guard: Guard) -> Applied:
         """Make the next version from a checkpoint."""
         await self.record(network)

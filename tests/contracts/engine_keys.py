@@ -97,3 +97,26 @@ class Keys(EngineBase):
                 await engine.snapshot(first)
 
         check(body)
+
+    def test_a_look_says_what_a_write_would_be_told_and_waits_for_no_turn(self, check: Any) -> None:
+        async def body(engine: Engine) -> None:
+            network, guard = await create(engine), Guard(frozenset({0}), "k", "f")
+            assert await engine.look(network, guard) is None
+            with pytest.raises(StalePrecondition):
+                await engine.look(network, Guard(frozenset({1})))
+            with pytest.raises(NotFound):
+                await engine.look("net_unknown", Guard())
+            slow = held(plus_one)
+            first = asyncio.create_task(engine.write(network, slow, guard, LARGE))
+            await until(slow.begun.is_set)
+            assert await engine.look(network, Guard()) is None
+            with pytest.raises(StillRunning):
+                await engine.look(network, guard)
+            slow.go.set()
+            made = await first
+            assert await engine.look(network, guard) == replace(made, replayed=True)
+            with pytest.raises(IdempotencyMismatch):
+                await engine.look(network, replace(guard, fingerprint="g"))
+            assert (await engine.record(network)).version == 1
+
+        check(body)
