@@ -106,7 +106,7 @@ class Keys(EngineBase):
                 await engine.look(network, Guard(frozenset({1})))
             with pytest.raises(NotFound):
                 await engine.look("net_unknown", Guard())
-            slow = held(plus_one)
+            slow = held()
             first = asyncio.create_task(engine.write(network, slow, guard, LARGE))
             await until(slow.begun.is_set)
             assert await engine.look(network, Guard()) is None
