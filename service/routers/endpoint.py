@@ -13,10 +13,10 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from service.codecs.media import JSON, SAFETENSORS
+from service.routers.paths import PathRoute
 
 __all__ = ["TEMPLATE", "Answer", "Endpoint", "Parameter", "routes"]
 
@@ -71,6 +71,8 @@ class Endpoint:
     """Request bodies by name, each of which works on the network of the `createNetwork` example."""
     answers: Mapping[str, Any] = field(default_factory=dict)
     """Answers by name; one that has the name of a request's example is what that example is answered."""
+    open: bool = False
+    """Whether it never asks for a key."""
     listed: bool = True
     """Whether the OpenAPI document names it; the page that shows the document does not describe itself."""
 
@@ -99,9 +101,12 @@ class _Resource:
         raise HTTPException(405, headers={"allow": self._allow})
 
 
-def routes(endpoints: Iterable[Endpoint]) -> list[Route]:
-    """One route a path, in the order in which the paths are first named."""
+def routes(endpoints: Iterable[Endpoint]) -> list[PathRoute]:
+    """One route a path: those that compute first, then in the order in which the paths are first named."""
+    endpoints = list(endpoints)
+    computing = {endpoint.path for endpoint in endpoints if endpoint.tag == "Computing"}
     by_path: dict[str, dict[str, Handler]] = {}
     for endpoint in endpoints:
         by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint.handler
-    return [Route(path, _Resource(path, handlers)) for path, handlers in by_path.items()]
+    made = [PathRoute(path, _Resource(path, handlers)) for path, handlers in by_path.items()]
+    return sorted(made, key=lambda route: route.path not in computing)
