@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,9 +10,13 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
-from service import bootstrap, problems
+from service import bootstrap, cors, problems, telemetry
+from service.access import Door
+from service.engine.memory import Memory
+from service.front import Front
+from service.gate import Gate
 from service.metrics import Metrics
 from service.routers import ENDPOINTS, endpoint
 from service.settings import Settings
@@ -21,26 +24,28 @@ from service.settings import Settings
 __all__ = ["create_app"]
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """An application that opens its store when it is started, and nothing before."""
-    metrics = Metrics()
+def create_app(settings: Settings, door: Door) -> FastAPI:
+    """An application that opens its store when it is started, and nothing before; `door` says who may use it."""
+    metrics, memory = Metrics(), Memory(settings.working_bytes)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         try:
-            running = await bootstrap.start(settings, metrics)
+            running = await bootstrap.start(settings, metrics, memory)
         except Exception as error:
             app.state.cannot_start = error
             raise
         try:
-            yield {"service": running, "about": bootstrap.about(running)}
+            yield {"running": running, "about": bootstrap.about(running)}
         finally:
             await bootstrap.stop(running)
 
-    app = FastAPI(
+    app = _Application(
+        lambda inside: Front(inside, metrics, memory, access_log=settings.access_log),
+        telemetry=telemetry.chosen(settings),
         openapi_url=None,  # the document and its page are endpoints among the others
         redirect_slashes=False,
-        middleware=[Middleware(_Measured, metrics=metrics)],
+        middleware=[*cors.chosen(settings), Middleware(Gate, door=door, settings=settings)],
         exception_handlers={ClientDisconnect: _hung_up},
         lifespan=lifespan,
     )
@@ -49,33 +54,16 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
+class _Application(FastAPI):
+    """FastAPI's, with a layer around all others: the one that answers what nobody foresaw is inside of it."""
+
+    def __init__(self, front: Callable[[ASGIApp], ASGIApp], **options: Any) -> None:
+        self._front = front
+        super().__init__(**options)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return self._front(super().build_middleware_stack())
+
+
 async def _hung_up(_request: Request, _error: Exception) -> Response:
     return Response(status_code=499)  # nobody reads it; the number is for the metrics
-
-
-class _Measured:
-    """Counts every answer under its route's template, the unknown paths together under one name."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
-        self._metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        self._metrics.begun()
-        begun = time.perf_counter()
-        status = 500
-
-        async def watched(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, watched)
-        finally:
-            route = scope.get(endpoint.TEMPLATE, "unknown")
-            self._metrics.answered(scope["method"], route, status, time.perf_counter() - begun)

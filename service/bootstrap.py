@@ -6,7 +6,9 @@ import asyncio
 
 from core.backend import select
 from core.plans.threads import share_cores
+from service.engine.fair import Patience
 from service.engine.local import LocalEngine
+from service.engine.memory import Memory
 from service.metrics import Metrics
 from service.operations.service import Service
 from service.settings import Settings
@@ -16,8 +18,8 @@ from service.storage.sqlite import SqliteStore
 __all__ = ["about", "start", "stop"]
 
 
-async def start(settings: Settings, metrics: Metrics) -> Service:
-    """Choose the backend, open the store and put the engine on it.
+async def start(settings: Settings, metrics: Metrics, memory: Memory | None = None) -> Service:
+    """Choose the backend, open the store and put the engine on it, with what large bodies are held against too.
 
     Raises:
         BackendUnavailable: CuPy was asked for and cannot be had.
@@ -37,11 +39,29 @@ async def start(settings: Settings, metrics: Metrics) -> Service:
             receipts=settings.keep_receipts,
         ),
     )
+    memory = memory or Memory(settings.working_bytes)
     engine = LocalEngine(
-        store, backend, max_live_bytes=settings.max_live_bytes, require_if_match=settings.require_if_match
+        store,
+        backend,
+        max_live_bytes=settings.max_live_bytes,
+        require_if_match=settings.require_if_match,
+        waiting=settings.queue_length,
+        patience=Patience(settings.queue_seconds, settings.queue_lasting_seconds),
+        memory=memory,
+        meter=metrics,
     )
-    metrics.gauge("gradwire_live_bytes", "Bytes of the networks in memory.", lambda: engine.live_bytes)
+    _show(metrics, engine, memory)
     return Service(settings, engine, metrics)
+
+
+def _show(metrics: Metrics, engine: LocalEngine, memory: Memory) -> None:
+    workers = engine.workers
+    metrics.gauge("gradwire_live_bytes", "Bytes of the networks in memory.", lambda: engine.live_bytes)
+    metrics.gauge("gradwire_live_networks", "Networks in memory.", lambda: engine.live_networks)
+    metrics.gauge("gradwire_working_bytes", "Estimated memory of the work at hand.", lambda: memory.held)
+    metrics.gauge("gradwire_compute_running", "Computations in threads.", lambda: workers.running)
+    metrics.gauge("gradwire_queue_depth", "Computations that wait for a thread.", lambda: workers.depth)
+    metrics.gauge("gradwire_queue_backlog_seconds", "What both will take, by estimate.", lambda: workers.backlog)
 
 
 async def stop(service: Service) -> None:

@@ -11,6 +11,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from service.commands import keys
 from service.settings import Settings
 
 __all__ = ["main"]
@@ -20,11 +21,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit status: 0 done, 1 could not start, 2 wrong usage."""
     given = vars(_parser().parse_args(arguments))
     command = given.pop("command")
+    flags = {name: value for name, value in given.items() if name in Settings.model_fields and value is not None}
     try:
-        settings = Settings(**{name: value for name, value in given.items() if value is not None})
+        settings = Settings(**flags)
     except ValidationError as error:
         _complain(_setting_faults(error))
         return 2
+    if command == "keys":
+        return keys.run(settings, given)
     return _openapi() if command == "openapi" else _serve(settings)
 
 
@@ -36,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, field in Settings.model_fields.items():
         _add_flag(serve, name, field)
     commands.add_parser("openapi", help="print the OpenAPI document")
+    keys.add(commands)
     return parser
 
 

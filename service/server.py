@@ -5,24 +5,31 @@ uvicorn by itself raises a caught SIGTERM again (status -15), and goes on waitin
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import ipaddress
 import json
 import logging
 import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from core.errors import CoreError
+from service import logs, telemetry
+from service.access import Door, KeyFile
 from service.allocator import keep_large_blocks
 from service.app import create_app
-from service.errors import ServiceError
+from service.errors import ServiceError, StorageUnavailable
+from service.front import GONE, TASK
+from service.gate import ARRIVED
 from service.settings import Settings
 
 __all__ = ["StartError", "serve"]
@@ -45,9 +52,11 @@ def serve(settings: Settings) -> None:
         StartError: the address is taken, or the store or the backend cannot be opened.
     """
     keep_large_blocks()
+    if lacking := telemetry.missing(settings):
+        raise StartError(lacking)
     _log_to_stderr(settings)
-    app = create_app(settings)
     with _bound(settings.host, settings.port) as listener:
+        app = create_app(settings, _door(settings, listener))
         config = uvicorn.Config(
             app,
             loop="uvloop",
@@ -55,7 +64,7 @@ def serve(settings: Settings) -> None:
             ws="none",
             lifespan="on",
             log_config=None,
-            access_log=settings.access_log,
+            access_log=False,  # ours says more
             server_header=False,
             backlog=_BACKLOG,
             timeout_keep_alive=_KEEP_ALIVE,
@@ -118,6 +127,39 @@ class _Protocol(HttpToolsProtocol):
         self.transport.write(STATUS_LINE[400] + head + body)
         self.transport.close()
 
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope[ARRIVED] = time.perf_counter()  # type: ignore[typeddict-unknown-key]  # ASGI leaves room for more
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take back the work of a client that has hung up; uvicorn only tells whoever asks, and nobody does in a queue."""
+        super().connection_lost(exc)
+        if self.cycle is None or self.cycle.response_complete:
+            return
+        scope: dict[str, Any] = self.cycle.scope  # type: ignore[assignment]  # as above
+        task: asyncio.Task[None] | None = scope.get(TASK)
+        if task is not None:
+            scope[GONE] = True
+            task.cancel()
+
+
+def _door(settings: Settings, listener: socket.socket) -> Door:
+    """Who may come in. Raises `StartError` where anybody could, and nobody has said that anybody may."""
+    address = ipaddress.ip_address(listener.getsockname()[0])
+    mapped = getattr(address, "ipv4_mapped", None)
+    local = (mapped or address).is_loopback
+    door = Door(KeyFile(settings.data), without_key=local, always=settings.allow_anonymous)
+    try:
+        door.read()
+    except StorageUnavailable as error:
+        raise StartError(error.detail) from error
+    if not (local or settings.allow_anonymous or len(door)):
+        raise StartError(
+            f"{settings.host} can be reached from other machines, and there are no keys: make one with"
+            f" `gradwire keys create --data {settings.data}`, or let anybody in with --allow-anonymous"
+        )
+    return door
+
 
 def _bound(host: str, port: int) -> socket.socket:
     try:
@@ -137,7 +179,6 @@ def _address(listener: socket.socket) -> str:
 
 
 def _log_to_stderr(settings: Settings) -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    logs.configure(settings.log_format)
     # A start that fails says so in one line, and uvicorn would log its traceback before; `startup` lowers the level.
     _server_log.setLevel(logging.CRITICAL)
-    logging.getLogger("uvicorn.access").disabled = not settings.access_log

@@ -30,6 +30,9 @@ RETENTION = ("keep_versions", "keep_bytes", "keep_history", "keep_receipts")
 """The settings that bound what is kept of the past; `GET /v1/info` shows them too."""
 
 
+_ORIGIN = r"https?://[A-Za-z0-9.\[\]:-]+"
+
+
 class Settings(BaseSettings):
     """How one process of the service runs."""
 
@@ -45,7 +48,33 @@ class Settings(BaseSettings):
         60.0, gt=0, le=86400, description="How long requests that are running may go on after SIGTERM."
     )
     access_log: bool = Field(False, description="Write a line for each request to standard error.")
+    log_format: Literal["text", "json"] = Field("text", description="Lines for people, or JSON for machines.")
+    telemetry: bool = Field(False, description="Send OpenTelemetry traces where OTEL_EXPORTER_OTLP_ENDPOINT says.")
     require_if_match: bool = Field(False, description="Refuse writes to a network without If-Match (428).")
+
+    allow_anonymous: bool = Field(
+        False, description="Let requests in without a key: on any address, and where there are keys."
+    )
+    metrics: Literal["open", "key", "off"] = Field("key", description="Who reads /metrics, where keys are demanded.")
+    docs: Literal["open", "key", "off"] = Field(
+        "open", description="Who reads /docs and /openapi.json, where keys are demanded."
+    )
+    cors_origins: str = Field(
+        "",
+        pattern=rf"^({_ORIGIN}( +{_ORIGIN})*)?$",
+        description="Origins, separated by spaces, whose pages may call the service; none by default.",
+    )
+
+    queue_length: int = Field(
+        256, ge=1, description="Computations that may wait for a thread, and writes for one network."
+    )
+    queue_seconds: float = Field(1.0, ge=0, description="How long a computation of a burst may wait for a thread.")
+    queue_lasting_seconds: float = Field(
+        0.02, ge=0, description="How long it may under a load that stays; never less than what it takes itself."
+    )
+    working_bytes: int = Field(
+        8 * 2**30, ge=1, description="Estimated working memory of all requests together, in bytes."
+    )
 
     max_body_bytes: int = Field(128 * 2**20, ge=1, description="Bytes in the body of a request.")
     max_layers: int = Field(1000, ge=1, description="Layers with weights in a network.")

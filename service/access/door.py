@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from service.access.callers import ANONYMOUS, Caller
@@ -41,12 +41,11 @@ class Door:
         self._callers: dict[bytes, Caller] = {}
         self._seen: tuple[int, int, int] | None = None
         self._had_keys = False
-        self._look_at = 0.0
+        self._look_at = -1.0
 
-    @property
-    def has_keys(self) -> bool:
-        """Whether there is a key that lets somebody in."""
-        return bool(self._callers)
+    def __len__(self) -> int:
+        """How many keys let somebody in."""
+        return len(self._callers)
 
     def look(self, now: float) -> None:
         """See which keys there are; not more than twice a second."""
@@ -54,17 +53,14 @@ class Door:
             return
         self._look_at = now + _LOOK_EVERY
         try:
-            signature = self._file.signature()
-            if signature != self._seen:
-                # Taken down before it is read: one that is replaced meanwhile is seen to be another the next time.
-                self._seen = signature
-                self._read()
+            if self._file.signature() != self._seen:
+                self.read()
         except StorageUnavailable as error:
             _log.error("%s; nobody is let in", error)
             self._callers, self._had_keys = {}, True
 
-    def admit(self, authorization: Sequence[bytes], now: float) -> Caller:
-        """Whoever sent these `Authorization` headers, at this time in seconds.
+    def admit(self, headers: Iterable[tuple[bytes, bytes]], now: float) -> Caller:
+        """Whoever sent a request with these headers, at this time in seconds.
 
         Raises:
             Unauthorized: no key where one is needed, or one that is not known or was revoked.
@@ -73,6 +69,7 @@ class Door:
         self.look(now)
         if not self._had_keys and (self._without_key or self._always):
             return ANONYMOUS
+        authorization = [value for name, value in headers if name == b"authorization"]
         if not authorization:
             if self._always:
                 return ANONYMOUS
@@ -91,7 +88,10 @@ class Door:
             caller.allowance.take(now)
         return caller
 
-    def _read(self) -> None:
+    def read(self) -> None:
+        """Read the keys. Raises `StorageUnavailable`."""
+        # Taken down first: a file that is replaced meanwhile is seen to be another one the next time.
+        self._seen = self._file.signature()
         keys = self._file.read()
         before = {caller.key: caller for caller in self._callers.values()}
         callers = [Caller.with_key(key, before.get(key.id)) for key in keys if not key.revoked_at]

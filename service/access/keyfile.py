@@ -40,7 +40,7 @@ class KeyFile:
         """Another one means another content; None: there is no file, so that there was never a key."""
         try:
             found = self._path.stat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise self._unusable(error) from error
@@ -53,7 +53,7 @@ class KeyFile:
             if document["form"] != _FORM:
                 raise ValueError(f"form {document['form']!r} is not known here")
             return [Key.read(one) for one in document["keys"]]
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise self._unusable(error) from error

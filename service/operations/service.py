@@ -19,6 +19,8 @@ class Service:
     settings: Settings
     engine: Engine
     metrics: Metrics
+    owner: str = ""
+    """Whose networks the engine shows; empty: of those who come without a key, and in the whole service, everybody's."""
     workspaces: Workspaces = field(init=False)
 
     def __post_init__(self) -> None:

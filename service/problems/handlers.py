@@ -14,6 +14,7 @@ from core.errors import CoreError
 from service.codecs.media import PROBLEM
 from service.codecs.pointers import excerpt
 from service.errors import ServiceError
+from service.logs import REQUEST_ID
 from service.problems.faces import face_of
 
 __all__ = ["install", "respond"]
@@ -32,7 +33,9 @@ def install(app: Starlette) -> None:
 def respond(error: Exception) -> Response:
     """The response to a failure, whatever type was asked for."""
     face = face_of(error)
-    return Response(orjson.dumps(face.document), face.kind.status, dict(face.headers), media_type=PROBLEM)
+    request = REQUEST_ID.get()
+    document = {**face.document, "request_id": request} if request else face.document
+    return Response(orjson.dumps(document), face.kind.status, dict(face.headers), media_type=PROBLEM)
 
 
 async def _answer(request: Request, error: Exception) -> Response:

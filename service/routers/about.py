@@ -57,6 +57,7 @@ ENDPOINTS: Final = (
         "Service",
         "Whether the process is alive",
         Answer(200, "It is.", Health, media=(JSON,)),
+        open=True,
         answers={"alive": {"status": "ok"}},
     ),
     Endpoint(
@@ -67,6 +68,7 @@ ENDPOINTS: Final = (
         "Service",
         "Whether the service can compute and can write",
         Answer(200, "It can.", Readiness, media=(JSON,)),
+        open=True,
         problems=("overloaded", "storage-unavailable", "storage-full"),
         answers={"ready": {"status": "ready"}},
     ),
@@ -98,6 +100,7 @@ ENDPOINTS: Final = (
         "Service",
         "The page about a kind of problem",
         Answer(200, "The page.", media=(_MARKDOWN,)),
+        open=True,
         problems=("not-found",),
     ),
 )

@@ -35,8 +35,10 @@ _SCRIPT: Final = "text/javascript"
 _FILES: Final = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": _SCRIPT}
 _HEADERS: Final = {
     # The browser itself refuses whatever is not from here; Swagger UI writes its styles and icons inline.
-    "content-security-policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:",
-    "x-content-type-options": "nosniff",
+    "content-security-policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
+    " base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "cache-control": "public, max-age=3600",
+    "referrer-policy": "no-referrer",
 }
 
 

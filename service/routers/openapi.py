@@ -14,6 +14,7 @@ from pydantic.json_schema import models_json_schema
 from service.codecs.media import JSON, SAFETENSORS
 from service.routers import openapi_problems
 from service.routers.endpoint import Endpoint, Parameter
+from service.routers.vocabulary import KEYED
 
 __all__ = ["document", "render"]
 
@@ -24,7 +25,9 @@ Arrays travel as JSON or as safetensors (`application/vnd.safetensors`). In safe
 joined by dots, a layer by its number (`inputs`, `gradient.2.weights`; a network's own parameters are `2.weights`), and
 all that is not an array is one JSON object, as text, under `json` in the header's `__metadata__`. The answer comes in
 the type that `Accept` names, and without one in the type of the request. Numbers outside the network's dtype, NaN and
-infinities are refused and never answered. HEAD is answered wherever GET is, and OPTIONS everywhere, with `Allow`."""
+infinities are refused and never answered. HEAD is answered wherever GET is, and OPTIONS everywhere, with `Allow`. Every
+answer has an `X-Request-Id`: the request's own, where it sent one of 1 to 64 letters, digits, dots, dashes and underscores.
+A problem has it as `request_id`."""
 _TAGS: Final = {
     "Networks": "Make, list, describe, rename and delete networks.",
     "Parameters": "Read and replace the numbers of a network; every write makes a version.",
@@ -32,6 +35,13 @@ _TAGS: Final = {
     "Computing": "Feedforward, gradients and steps.",
     "Service": "Health, limits, metrics and the pages about problems.",
 }
+_KEY: Final = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An API key, made with `gradwire keys create`. A service on a loopback address asks for none until"
+    " there is one.",
+}
+_KEY_OR_NONE: Final[list[dict[str, list[str]]]] = [{"key": []}, {}]
 _HEADERS: Final = {
     "ETag": ("The version, in quotes.", {"type": "string", "pattern": '^"[0-9]+"$'}),
     "Location": ("Where the new thing is.", {"type": "string", "format": "uri-reference"}),
@@ -56,8 +66,9 @@ def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
         },
         "servers": [{"url": "/", "description": "Where this document was found."}],
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
+        "security": _KEY_OR_NONE,
         "paths": paths,
-        "components": {"schemas": {**_schemas(listed), **openapi_problems.schemas()}},
+        "components": {"securitySchemes": {"key": _KEY}, "schemas": {**_schemas(listed), **openapi_problems.schemas()}},
     }
 
 
@@ -87,6 +98,8 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         "tags": [endpoint.tag],
         "summary": endpoint.summary,
     }
+    if endpoint.open:
+        operation["security"] = []
     if endpoint.description:
         operation["description"] = endpoint.description
     if endpoint.parameters:
@@ -97,7 +110,9 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     answers = {str(endpoint.answer.status): _answer(endpoint)}
     if endpoint.not_modified:
         answers["304"] = {"description": "`If-None-Match` names this version.", "headers": _headers(("ETag",))}
-    operation["responses"] = answers | openapi_problems.responses(endpoint.problems)
+    operation["responses"] = answers | openapi_problems.responses(
+        (*endpoint.problems, *(() if endpoint.open else KEYED))
+    )
     return operation
 
 

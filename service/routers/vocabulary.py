@@ -17,6 +17,7 @@ __all__ = [
     "IF_MATCH",
     "IF_NONE_MATCH",
     "KEY",
+    "KEYED",
     "LIMIT",
     "LONGEST_PAGE",
     "NETWORK",
@@ -40,7 +41,11 @@ CONDITION: Final = ("stale-precondition", "precondition-required", "storage-full
 KEY: Final = ("still-running", "idempotency-mismatch", "storage-full")
 """A write that takes a key."""
 
-_TAGS: Final = {"type": "string"}
+KEYED: Final = ("unauthorized", "rate-limited")
+"""Whatever asks for a key."""
+
+_TAG: Final = r'(W/)?"[!#-~]*"'
+_TAGS: Final = {"type": "string", "pattern": rf"^(\*|{_TAG}( *, *{_TAG})*)$"}
 IF_MATCH: Final = Parameter(
     "If-Match",
     "header",

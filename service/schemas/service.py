@@ -69,4 +69,5 @@ class Problem(Body):
     status: int
     detail: str
     error: str = Field(description="`detail` again, for clients of other protocols.")
+    request_id: str | None = Field(None, description="The answer's `X-Request-Id`: name it when you ask about it.")
     errors: Items[ProblemFault] | None = Field(None, description="Fault by fault, where the request's body is wrong.")

@@ -18,7 +18,7 @@ UNITS = {"MiB": 2**20, "GiB": 2**30}
 
 def _said(cell: str) -> str:
     """The default as the page gives it, written as the setting would be."""
-    cell = cell.strip("`").replace(",", "")
+    cell = cell.strip("`").replace(",", "").removeprefix("none")
     if found := re.fullmatch(r"(\d+) (MiB|GiB)", cell):
         return str(int(found[1]) * UNITS[found[2]])
     if found := re.fullmatch(r"(\d+) x 10\^(\d+)", cell):

@@ -1,0 +1,1 @@
+"""What `gradwire` does besides serving, one command a file."""

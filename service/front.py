@@ -1,0 +1,165 @@
+"""What every request passes through first and every answer last: its id, its numbers, the headers that all answers have.
+
+A client that hangs up takes its request with it: the task that answers is cancelled, and whatever of it still waits for
+a turn or a thread goes. What has been handed to the store is finished all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import re
+import secrets
+from time import perf_counter
+from typing import Any, Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.engine.memory import Memory
+from service.logs import ACCESS, REQUEST_ID
+from service.metrics import Metrics
+from service.routers.endpoint import TEMPLATE
+
+__all__ = ["CALLER", "GONE", "TASK", "Front"]
+
+TASK: Final = "gradwire.task"
+"""Where the scope of a request has the task that answers it."""
+GONE: Final = "gradwire.gone"
+"""Set in the scope of a request whose client has hung up."""
+CALLER: Final = "gradwire.caller"
+"""Where the scope of a request has the id of the key that it came with, if it came with one."""
+
+_log = logging.getLogger(ACCESS)
+_WANTED: Final = frozenset({b"content-length", b"transfer-encoding", b"x-request-id"})
+_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_COUNTED_FROM: Final = 2**20
+"""Bodies from this size on, and those of unknown size, are counted as they come in."""
+_NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
+_NO_STORE: Final = (b"cache-control", b"no-store")
+_HUNG_UP: Final = 499
+
+
+class Front:
+    """The outermost layer of the application.
+
+    Args:
+        app: what answers.
+        metrics: told of every request, under the template of its route.
+        memory: what large bodies are held against while they come in.
+        access_log: whether to write a line for each request.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, memory: Memory, *, access_log: bool) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._memory = memory
+        self._access_log = access_log
+        self._started = secrets.token_hex(4)
+        self._numbers = itertools.count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = perf_counter()
+        self._metrics.begun()
+        wanted = {name: value for name, value in scope["headers"] if name in _WANTED}
+        identity = self._identity(wanted.get(b"x-request-id"))
+        REQUEST_ID.set(identity)
+        scope[TASK] = asyncio.current_task()
+        answer = _Answer(send, identity, reads=scope["method"] in {"GET", "HEAD"})
+        body = self._body(wanted, receive)
+        try:
+            await self._app(scope, body.receive if isinstance(body, _Body) else receive, answer.send)
+        except asyncio.CancelledError:
+            if GONE not in scope:
+                raise
+            answer.status = _HUNG_UP  # nobody reads it; the number is for the metrics
+        finally:
+            came = body.end() if isinstance(body, _Body) else body
+            seconds = perf_counter() - begun
+            route = scope.get(TEMPLATE, "unknown")
+            self._metrics.answered(scope["method"], route, answer.status, seconds, came=came, went=answer.sent)
+            if self._access_log:
+                _tell(scope, answer, seconds)
+
+    def _identity(self, given: bytes | None) -> str:
+        if given is not None and _ID.fullmatch(given):
+            return given.decode("ascii")
+        return f"{self._started}-{next(self._numbers):x}"
+
+    def _body(self, wanted: dict[bytes, bytes], receive: Receive) -> _Body | int:
+        """The bytes of a body that is small; one that is large, or of unknown size, counts them as they come."""
+        length = int(wanted.get(b"content-length", 0))
+        if length < _COUNTED_FROM and b"transfer-encoding" not in wanted:
+            return length
+        return _Body(receive, self._memory)
+
+
+class _Body:
+    """A body that is held against the memory from its first byte to the answer's last."""
+
+    def __init__(self, receive: Receive, memory: Memory) -> None:
+        self._receive = receive
+        self._memory = memory
+        self._held = 0
+
+    async def receive(self) -> Message:
+        """The next part. Raises `Overloaded` where the requests at work hold too much already."""
+        message = await self._receive()
+        size = len(message.get("body", b""))
+        self._memory.take(size, 1.0)
+        self._held += size
+        return message
+
+    def end(self) -> int:
+        """Give the memory back; how many bytes have come."""
+        self._memory.give(self._held)
+        return self._held
+
+
+class _Answer:
+    """An answer on its way out."""
+
+    def __init__(self, send: Send, identity: str, *, reads: bool) -> None:
+        self._send = send
+        self._identity = identity
+        self._reads = reads
+        self.status = 500
+        self.sent = 0
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = list(message.get("headers", ()))
+            headers += [(b"x-request-id", self._identity.encode()), _NOSNIFF]
+            # Answers to other methods are kept by no cache anyway.
+            if self._reads and not any(name == b"cache-control" for name, _ in headers):
+                headers.append(_NO_STORE)
+            message = {**message, "headers": headers}
+        else:
+            self.sent += len(message.get("body", b""))
+        await self._send(message)
+
+
+def _tell(scope: Scope, answer: _Answer, seconds: float) -> None:
+    """A line about one request, with what a machine wants to read besides."""
+    client = ":".join(map(str, scope["client"] or ("-",)))
+    query = scope["query_string"]
+    path = (scope["raw_path"] + (b"?" + query if query else b"")).decode("ascii", "backslashreplace")
+    members: dict[str, Any] = {
+        "client": client,
+        "method": scope["method"],
+        "path": path,
+        "route": scope.get(TEMPLATE, "unknown"),
+        "status": answer.status,
+        "seconds": round(seconds, 6),
+        "bytes": answer.sent,
+    }
+    if key := scope.get(CALLER):
+        members["key"] = key
+    line = '%s - "%s %s HTTP/%s" %d %d bytes %.1f ms'
+    values = (client, scope["method"], path, scope["http_version"], answer.status, answer.sent, 1000 * seconds)
+    _log.info(line, *values, extra={"access": members})
