@@ -37,6 +37,8 @@ def open_writer(path: Path) -> apsw.Connection:
     """
     _check_library()
     connection = apsw.Connection(str(path), vfs=_VFS)
+    # A database that is refused keeps its log, and with it the evidence; `integrity.require_sound` takes this back.
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
     connection.set_busy_timeout(_BUSY_MILLISECONDS)
     connection.reserve_bytes(reserve=_RESERVED)  # of a new database; an older one keeps what it has
     if connection.pragma("journal_mode", "wal") != "wal":

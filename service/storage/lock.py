@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from service.errors import StorageUnavailable
 
-__all__ = ["Lock"]
+__all__ = ["Lock", "unowned"]
 
 
 class Lock:
@@ -36,3 +38,25 @@ class Lock:
     def release(self) -> None:
         """Let go; the file stays, since removing it would race with the next owner."""
         os.close(self._descriptor)
+
+
+@contextmanager
+def unowned(folder: Path) -> Iterator[None]:
+    """Keep a store from being opened while the block runs, and leave nothing behind in its folder.
+
+    Raises:
+        StorageUnavailable: a process owns it.
+    """
+    try:
+        descriptor = os.open(folder / "lock", os.O_RDONLY)
+    except FileNotFoundError:  # never opened, such as a backup
+        yield
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        owner = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "of unknown id"
+        raise StorageUnavailable(f"{folder} is in use by process {owner}") from None
+    finally:
+        os.close(descriptor)

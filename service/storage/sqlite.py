@@ -19,7 +19,7 @@ from typing import TypeVar
 import apsw
 
 from service.errors import CorruptState, StorageUnavailable
-from service.storage import checkpoints, rows, transactions
+from service.storage import checkpoints, integrity, rows, transactions
 from service.storage.base import CheckpointRecord, NetworkRecord, NetworkState, Receipt, StoreUsage, VersionRecord
 from service.storage.connections import Readers, open_writer
 from service.storage.encoding import decode, encode
@@ -84,6 +84,7 @@ class SqliteStore:
     def _open(self, folder: Path, spare_bytes: int) -> None:
         self._connection = open_writer(folder / "gradwire.db")
         try:
+            integrity.require_sound(self._connection, folder / "gradwire.db")
             migrate(self._connection)
             committed = rows.committed_slots(self._connection) | job_rows.committed_slots(self._connection)
             self._slots = Slots(folder / "slots", committed, spare_bytes)
