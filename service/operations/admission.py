@@ -7,17 +7,24 @@ example.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from core.network import Architecture
 from service.errors import TooLarge
 from service.settings import Settings
 
-__all__ = ["admit_batch", "admit_network", "operations"]
+__all__ = ["Estimate", "admit_batch", "admit_network", "operations"]
 
 _ITEMSIZE: Final = {"float32": 4, "float64": 8}
 _FORWARD: Final = 2
 _BACKPROP: Final = 6
+
+
+class Estimate(NamedTuple):
+    """What a batch takes."""
+
+    operations: int
+    nbytes: int
 
 
 def admit_network(settings: Settings, inputs: int, units: Sequence[int], dtype: str) -> None:
@@ -35,8 +42,8 @@ def admit_network(settings: Settings, inputs: int, units: Sequence[int], dtype: 
 
 def admit_batch(
     settings: Settings, architecture: Architecture, rows: int, *, backprop: bool, per_example: bool = False
-) -> int:
-    """Let a batch be computed and estimate its operations, or say which limit it passes.
+) -> Estimate:
+    """Let a batch be computed and estimate what it takes, or say which limit it passes.
 
     Raises:
         TooLarge: with the figures.
@@ -46,10 +53,11 @@ def admit_batch(
     numbers = 3 * parameters + 3 * rows * sum(architecture.sizes)
     if per_example:
         numbers += 3 * rows * parameters
-    _within("estimated bytes", numbers * _ITEMSIZE[architecture.dtype], settings.max_estimated_bytes)
+    nbytes = numbers * _ITEMSIZE[architecture.dtype]
+    _within("estimated bytes", nbytes, settings.max_estimated_bytes)
     count = operations(architecture, rows, backprop=backprop)
     _within("estimated operations", count, settings.max_estimated_operations)
-    return count
+    return Estimate(count, nbytes)
 
 
 def operations(architecture: Architecture, rows: int, *, backprop: bool) -> int:

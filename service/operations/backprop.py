@@ -43,8 +43,10 @@ async def backprop(
         return {"cost": found.cost, "gradient": rows, **_included(backend, snapshot.parameters, found, include)}
 
     per_example = "per_example" in include
-    operations = admit_batch(service.settings, architecture, len(batch[0]), backprop=True, per_example=per_example)
-    return {"version": snapshot.version, **await service.engine.compute(work, operations)}
+    rows = len(batch[0])
+    operations, nbytes = admit_batch(service.settings, architecture, rows, backprop=True, per_example=per_example)
+    answer = await service.engine.compute(work, operations, network=snapshot.record.id, nbytes=nbytes)
+    return {"version": snapshot.version, **answer}
 
 
 def _included(backend: Backend, parameters: Parameters, found: Backprop, include: Collection[str]) -> dict[str, Any]:

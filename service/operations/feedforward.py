@@ -34,5 +34,6 @@ async def feedforward(
         rows = ((at.layer, {"weighted_inputs": at.z, "activations": at.a}) for at in trace.layers)
         return {"outputs": backend.to_host(trace.outputs), "layers": layer_rows(backend, rows)}
 
-    operations = admit_batch(service.settings, snapshot.architecture, len(inputs), backprop=False)
-    return {"version": snapshot.version, **await service.engine.compute(work, operations)}
+    operations, nbytes = admit_batch(service.settings, snapshot.architecture, len(inputs), backprop=False)
+    answer = await service.engine.compute(work, operations, network=snapshot.record.id, nbytes=nbytes)
+    return {"version": snapshot.version, **answer}

@@ -39,7 +39,8 @@ async def find_parameters(service: Service, network: str, version: int | None) -
 async def parameter_document(service: Service, found: Found) -> dict[str, Any]:
     """Answer `version` and `layers`, on the host."""
     count = found.parameters.architecture.parameter_count
-    rows = await service.engine.compute(lambda: parameter_rows(service.engine.backend, found.parameters.layers), count)
+    backend, nbytes = service.engine.backend, found.parameters.vector.nbytes
+    rows = await service.engine.compute(lambda: parameter_rows(backend, found.parameters.layers), count, nbytes=nbytes)
     return {"version": found.version, "layers": rows}
 
 

@@ -32,7 +32,7 @@ async def sgd_step(
         NonFiniteError: in the layer that it names. Whatever `Engine.write` raises.
     """
     inputs, targets = batch
-    operations = admit_batch(service.settings, snapshot.architecture, len(inputs), backprop=True)
+    operations, nbytes = admit_batch(service.settings, snapshot.architecture, len(inputs), backprop=True)
     require_inputs(snapshot.parameters, inputs)
     require_targets(np, snapshot.parameters, targets, len(inputs))
     backend = service.engine.backend
@@ -43,4 +43,5 @@ async def sgd_step(
         said = {"cost": step.cost, "gradient_norm": step.gradient_norm}
         return Change(step.parameters, step.state, "sgd-step", summary=said, body=said)
 
-    return service.count(await service.engine.write(snapshot.record.id, change, guard, operations), "sgd-step")
+    applied = await service.engine.write(snapshot.record.id, change, guard, operations, nbytes=nbytes)
+    return service.count(applied, "sgd-step")

@@ -26,7 +26,8 @@ def refused(settings: Settings, rows: int, **what: bool) -> dict[str, int]:
 @pytest.mark.parametrize(("backprop", "each"), [(False, 2), (True, 6)])
 def test_operations_count_each_weight_and_example(backprop: bool, each: int) -> None:
     rows, count = 7, each * 7 * WEIGHTS
-    assert admit_batch(Settings(max_estimated_operations=count), NETWORK, rows, backprop=backprop) == count
+    settings = Settings(max_estimated_operations=count)
+    assert admit_batch(settings, NETWORK, rows, backprop=backprop).operations == count
     figures = refused(Settings(max_estimated_operations=count - 1), rows, backprop=backprop)
     assert figures == {"asked": count, "limit": count - 1}
 
@@ -36,7 +37,7 @@ def test_bytes_count_parameters_units_and_per_example_gradients(per_example: boo
     rows = 5
     nbytes = 8 * 3 * (PARAMETERS + rows * UNITS + (rows * PARAMETERS if per_example else 0))
     what = {"backprop": True, "per_example": per_example}
-    admit_batch(Settings(max_estimated_bytes=nbytes), NETWORK, rows, **what)
+    assert admit_batch(Settings(max_estimated_bytes=nbytes), NETWORK, rows, **what).nbytes == nbytes
     assert refused(Settings(max_estimated_bytes=nbytes - 1), rows, **what)["asked"] == nbytes
 
 
