@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.codecs import json, safetensors
+from service.codecs import json, matrices, safetensors
 from service.codecs.media import SAFETENSORS
 
 __all__ = ["Document", "parse", "render"]
@@ -13,7 +13,7 @@ Document = dict[str, Any]
 """The JSON form of a body: a nested dict whose array leaves are nested lists or NumPy arrays."""
 
 
-def parse(body: bytes, media: str) -> Document:
+def parse(body: bytes | bytearray, media: str) -> Document:
     """The document in a body of media type `media` (one of `media.SUPPORTED`).
 
     Raises:
@@ -21,7 +21,10 @@ def parse(body: bytes, media: str) -> Document:
         InvalidInput: they are, and what they say is wrong in itself (repeated fields, NaN, lone surrogates, ...).
         TooLarge: a safetensors header over its limits.
     """
-    return safetensors.parse(body) if media == SAFETENSORS else json.parse(body)
+    if media == SAFETENSORS:
+        return safetensors.parse(body)
+    found = matrices.read(body)
+    return json.parse(body) if found is None else found
 
 
 def render(document: Document, media: str) -> bytes:

@@ -23,7 +23,7 @@ _MISLEADING: Final = np.uint32(0x15AE43FD).view(np.float32)
 its neighbor: float64 rounds them to exactly half way. All others were tried."""
 
 
-def parse(body: bytes, what: str = "The body") -> dict[str, Any]:
+def parse(body: bytes | bytearray, what: str = "The body") -> dict[str, Any]:
     """The object in a JSON text (UTF-8, no byte order mark); array leaves are nested lists.
 
     Args:

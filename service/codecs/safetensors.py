@@ -54,7 +54,7 @@ class _Entry(NamedTuple):
     shape: list[int]
 
 
-def parse(body: bytes) -> dict[str, Any]:
+def parse(body: bytes | bytearray) -> dict[str, Any]:
     """The document in a safetensors body; its array leaves are read-only views of `body`.
 
     F16, F32 and F64 are read as they are; integer tensors too, which only class labels may be.
@@ -105,7 +105,7 @@ def render(document: dict[str, Any]) -> bytes:
     return b"".join([len(text).to_bytes(8, "little"), text, *chunks])
 
 
-def _split(body: bytes) -> tuple[dict[str, Any], memoryview]:
+def _split(body: bytes | bytearray) -> tuple[dict[str, Any], memoryview]:
     if len(body) < 8:
         raise _broken(f"{len(body)} bytes are too few for a header's length.")
     length = int.from_bytes(body[:8], "little")
@@ -114,7 +114,7 @@ def _split(body: bytes) -> tuple[dict[str, Any], memoryview]:
     if length > MAX_HEADER:
         detail = f"The safetensors header has {length} bytes; the limit is {MAX_HEADER}."
         raise TooLarge(detail, {"header_bytes": length, "limit": MAX_HEADER})
-    text = body[8 : 8 + length]
+    text = bytes(body[8 : 8 + length])
     if not text.startswith(b"{"):
         raise _broken("its header does not begin with a brace.")
     return _header(text), memoryview(body)[8 + length :]

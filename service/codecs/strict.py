@@ -37,7 +37,7 @@ class _Unspeakable(str):
     __slots__ = ()
 
 
-def inspect(body: bytes, what: str) -> None:
+def inspect(body: bytes | bytearray, what: str) -> None:
     """Raise for what makes the body (called `what`) no JSON, or for the faults in what it says; return if it is fine."""
     try:
         text = body.decode("utf-8")

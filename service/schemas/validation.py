@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from service.codecs import json
+from service.codecs.matrices import WithMatrices
 from service.codecs.pointers import excerpt, join
 from service.errors import Fault, InvalidInput
 
@@ -43,8 +45,11 @@ def validate(model: type[ModelT], document: object) -> ModelT:
         InvalidInput: every fault that was found (the first 20), in the model's order.
     """
     try:
-        return model.model_validate(document)
+        # Pydantic, being strict, takes a dict for an object and nothing that is derived from it.
+        return model.model_validate(dict(document) if isinstance(document, WithMatrices) else document)
     except ValidationError as error:
+        if isinstance(document, WithMatrices):
+            return validate(model, json.parse(document.body))  # which has the place of every number
         found = faults(error, document)
     raise InvalidInput(_summary(found), found)
 
