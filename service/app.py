@@ -36,7 +36,7 @@ def create_app(settings: Settings, door: Door) -> FastAPI:
             app.state.cannot_start = error
             raise
         try:
-            yield {"running": running, "about": bootstrap.about(running)}
+            yield {"running": running.service, "jobs": running.jobs, "about": bootstrap.about(running)}
         finally:
             await bootstrap.stop(running)
 

@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
+from functools import partial
 
 from core.backend import select
 from core.plans.threads import share_cores
 from service.engine.fair import Patience
 from service.engine.local import LocalEngine
 from service.engine.memory import Memory
+from service.jobs import Bounds, Failure, Jobs, Runner
 from service.metrics import Metrics
 from service.operations.service import Service
+from service.operations.views import seen_by
+from service.problems import face_of
+from service.routers import KINDS
 from service.settings import Settings
+from service.storage.jobs.changes import JobRetention
 from service.storage.retention import Retention
 from service.storage.sqlite import SqliteStore
 
-__all__ = ["about", "start", "stop"]
+__all__ = ["Running", "about", "start", "stop"]
 
 
-async def start(settings: Settings, metrics: Metrics, memory: Memory | None = None) -> Service:
-    """Choose the backend, open the store and put the engine on it, with what large bodies are held against too.
+@dataclass(frozen=True)
+class Running:
+    """What an application works with."""
+
+    service: Service
+    jobs: Jobs
+
+
+async def start(settings: Settings, metrics: Metrics, memory: Memory | None = None) -> Running:
+    """Choose the backend, open the store, put the engine on it and go on with its jobs.
+
+    `memory` is what large bodies are held against too.
 
     Raises:
         BackendUnavailable: CuPy was asked for and cannot be had.
@@ -38,6 +55,7 @@ async def start(settings: Settings, metrics: Metrics, memory: Memory | None = No
             history=settings.keep_history,
             receipts=settings.keep_receipts,
         ),
+        job_retention=JobRetention(jobs=settings.keep_jobs, result_bytes=settings.job_result_bytes),
     )
     memory = memory or Memory(settings.working_bytes)
     engine = LocalEngine(
@@ -51,7 +69,30 @@ async def start(settings: Settings, metrics: Metrics, memory: Memory | None = No
         meter=metrics,
     )
     _show(metrics, engine, memory)
-    return Service(settings, engine, metrics)
+    service = Service(settings, engine, metrics)
+    runner = Runner(store.jobs, KINDS, partial(seen_by, service), _explained, _bounds(settings))
+    metrics.gauge("gradwire_jobs_queued", "Jobs that wait for their turn.", lambda: runner.queued)
+    metrics.gauge("gradwire_jobs_running", "Jobs that run.", lambda: runner.running)
+    jobs = Jobs(runner)
+    await jobs.start()
+    return Running(service, jobs)
+
+
+def _bounds(settings: Settings) -> Bounds:
+    return Bounds(
+        workers=settings.job_workers,
+        queue=settings.job_queue,
+        queue_bytes=settings.job_queue_bytes,
+        result_seconds=settings.job_result_seconds,
+        heartbeat_seconds=settings.heartbeat_seconds,
+        leave_seconds=settings.shutdown_seconds,
+    )
+
+
+def _explained(error: Exception) -> Failure:
+    """The problem that a request would have been answered with, where it is a job's."""
+    face = face_of(error)
+    return Failure(face.document, face.headers)
 
 
 def _show(metrics: Metrics, engine: LocalEngine, memory: Memory) -> None:
@@ -64,12 +105,14 @@ def _show(metrics: Metrics, engine: LocalEngine, memory: Memory) -> None:
     metrics.gauge("gradwire_queue_backlog_seconds", "What both will take, by estimate.", lambda: workers.backlog)
 
 
-async def stop(service: Service) -> None:
-    """Finish the writes that are queued and let go of the store."""
-    await service.engine.close()
+async def stop(running: Running) -> None:
+    """Finish the jobs that run and the writes that are queued, and let go of the store."""
+    await running.jobs.stop()
+    await running.service.engine.close()
 
 
-def about(service: Service) -> str:
+def about(running: Running) -> str:
     """Backend and store, for the line that says that the service listens."""
-    backend = service.engine.backend
-    return f"backend {backend.name} ({backend.device}, {backend.blas}), {service.engine.description}"
+    engine = running.service.engine
+    backend = engine.backend
+    return f"backend {backend.name} ({backend.device}, {backend.blas}), {engine.description}"

@@ -13,6 +13,8 @@
     ├── PreconditionRequired    a write without `If-Match` where the service demands one
     ├── IdempotencyMismatch     a key that was used for a different request
     ├── StillRunning            the first request with this key has not been answered yet
+    ├── JobRunning              a job that has no result yet
+    ├── Interrupted             a job during which the service stopped, more than once
     ├── NonFinite               the computation left the finite numbers
     ├── Unauthorized            no key where one is needed, or one that is not good
     ├── RateLimited             the key has used its allowance up
@@ -36,7 +38,9 @@ __all__ = [
     "Fault",
     "Gone",
     "IdempotencyMismatch",
+    "Interrupted",
     "InvalidInput",
+    "JobRunning",
     "MalformedBody",
     "NonFinite",
     "NotAcceptable",
@@ -151,6 +155,18 @@ class StillRunning(ServiceError):
     """The first request with this key has not been answered yet."""
 
     retry_after: int = 1
+
+
+@dataclass(eq=False)
+class JobRunning(ServiceError):
+    """The job has not finished, so that it has no result yet."""
+
+    retry_after: int = 1
+
+
+@dataclass(eq=False)
+class Interrupted(ServiceError):
+    """The service stopped again and again while it ran the job, which is not tried once more."""
 
 
 @dataclass(eq=False)

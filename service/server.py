@@ -94,6 +94,10 @@ class _Server(uvicorn.Server):
         sys.stderr.write(f"gradwire: listening on {self._url}, {about}\n")
         sys.stderr.flush()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.lifespan.state["jobs"].leave()  # who waits for a job hears how it stands, and asks the next process
+        await super().shutdown(sockets)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         before = {number: signal.signal(number, self.handle_exit) for number in _SIGNALS}

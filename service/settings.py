@@ -76,6 +76,19 @@ class Settings(BaseSettings):
         8 * 2**30, ge=1, description="Estimated working memory of all requests together, in bytes."
     )
 
+    job_workers: int = Field(2, ge=1, description="Jobs that run at once.")
+    job_queue: int = Field(
+        1000, ge=1, description="Jobs that have not finished; those of one network wait in at most half of the places."
+    )
+    job_queue_bytes: int = Field(2**30, ge=1, description="Bytes of the requests of jobs that have not finished.")
+    job_result_seconds: float = Field(86400.0, ge=0, le=31536000, description="How long a job's result is kept.")
+    job_result_bytes: int = Field(2**30, ge=0, description="Bytes of results of jobs; the oldest leave.")
+    keep_jobs: int = Field(10_000, ge=1, description="Newest jobs that have finished, with their events.")
+    wait_seconds: int = Field(60, ge=0, le=3600, description="How long a request may wait for the end of a job.")
+    heartbeat_seconds: float = Field(
+        15.0, gt=0, le=3600, description="Without an event, a stream of events says so often that it still stands."
+    )
+
     max_body_bytes: int = Field(128 * 2**20, ge=1, description="Bytes in the body of a request.")
     max_layers: int = Field(1000, ge=1, description="Layers with weights in a network.")
     max_units: int = Field(1_000_000, ge=1, description="Units in a layer, and inputs of a network.")

@@ -10,6 +10,7 @@ from service.operations.checkpoints import (
     list_checkpoints,
     restore,
 )
+from service.operations.checks import check_batch
 from service.operations.create_network import Given, NewNetwork, create_network, drawn
 from service.operations.feedforward import feedforward
 from service.operations.fork_network import fork_network
@@ -25,6 +26,7 @@ __all__ = [
     "Service",
     "admit_network",
     "backprop",
+    "check_batch",
     "create_checkpoint",
     "create_network",
     "delete_checkpoint",

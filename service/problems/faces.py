@@ -80,7 +80,7 @@ def _too_large(error: service.TooLarge) -> Face:
 
 def _unsupported(error: service.UnsupportedMediaType) -> Face:
     # RFC 9110, 15.5.16: the answer says in `Accept` or `Accept-Encoding` what would have been understood.
-    header = "accept-encoding" if error.supported == ("identity",) else "accept"
+    header = "accept-encoding" if "identity" in error.supported else "accept"
     members = {"supported": list(error.supported)}
     return Face(PROBLEMS["unsupported-media-type"], error.detail, {header: ", ".join(error.supported)}, members=members)
 
@@ -137,6 +137,8 @@ _FACES: Final[Mapping[type, Callable[[Any], Face]]] = {
     service.PreconditionRequired: _plain("precondition-required"),
     service.IdempotencyMismatch: _plain("idempotency-mismatch"),
     service.StillRunning: _waiting("still-running"),
+    service.JobRunning: _waiting("job-running"),
+    service.Interrupted: _plain("interrupted"),
     service.NonFinite: _non_finite,
     service.Unauthorized: _unauthorized,
     service.RateLimited: _waiting("rate-limited"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Final
 
@@ -10,10 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.codecs.media import JSON
-from service.routers import about, checkpoints, computing, docs, networks, openapi, parameters
+from service.jobs import Kind
+from service.routers import about, checkpoints, computing, docs, jobs, networks, openapi, parameters
+from service.routers.calls import kind
 from service.routers.endpoint import Answer, Endpoint
 
-__all__ = ["ENDPOINTS", "openapi_document"]
+__all__ = ["ENDPOINTS", "KINDS", "openapi_document"]
 
 
 @cache
@@ -31,6 +33,7 @@ ENDPOINTS: Final[Sequence[Endpoint]] = (
     *parameters.ENDPOINTS,
     *checkpoints.ENDPOINTS,
     *computing.ENDPOINTS,
+    *jobs.ENDPOINTS,
     *about.ENDPOINTS,
     Endpoint(
         "GET",
@@ -44,3 +47,6 @@ ENDPOINTS: Final[Sequence[Endpoint]] = (
     *docs.ENDPOINTS,
 )
 """Every endpoint of the service, in the order of the OpenAPI document."""
+
+KINDS: Final[Mapping[str, Kind]] = {call.kind: kind(call) for call in computing.CALLS}
+"""Every kind of job by its name."""

@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy.typing as npt
-from starlette.requests import Request
-from starlette.responses import Response
 
 from core.optimizers import make_options
 from service import operations
 from service.codecs.arrays import cast
-from service.engine.base import Snapshot
-from service.routers import examples, query
+from service.engine.base import Guard, Snapshot
+from service.operations.service import Service
+from service.routers import examples, examples_jobs
+from service.routers.calls import Call, Done, handler
 from service.routers.endpoint import Answer, Endpoint
-from service.routers.exchange import guard_of, network_of, read, respond, service_of
 from service.routers.vocabulary import (
     ANSWER,
     BATCH,
@@ -22,50 +21,45 @@ from service.routers.vocabulary import (
     CONDITION,
     IDEMPOTENCY_KEY,
     IF_MATCH,
+    JOB,
+    JOB_KEY,
     KEY,
     NETWORK,
+    PREFER,
 )
 from service.schemas.computing import Backprop, BackpropAnswer, Feedforward, FeedforwardAnswer, SgdStep, SgdStepAnswer
 from service.schemas.optimizers import options
-from service.schemas.validation import validate
 
-__all__ = ["ENDPOINTS"]
+__all__ = ["CALLS", "ENDPOINTS"]
 
 
-async def feedforward(request: Request) -> Response:
-    """POST /v1/networks/{network}/feedforward."""
-    query.known(request)
-    asked = await read(request)
-    batch = validate(Feedforward, asked.document)
-    snapshot = await _snapshot(request)
+def _check_feedforward(service: Service, snapshot: Snapshot, batch: Feedforward) -> None:
+    operations.check_batch(service, snapshot, cast(batch.inputs, snapshot.architecture.dtype, "/inputs"))
+
+
+async def _feedforward(service: Service, snapshot: Snapshot, batch: Feedforward, _guard: Guard) -> Done:
     inputs = cast(batch.inputs, snapshot.architecture.dtype, "/inputs")
-    return respond(await operations.feedforward(service_of(request), snapshot, inputs, batch.include), asked.wanted)
+    return Done(await operations.feedforward(service, snapshot, inputs, batch.include))
 
 
-async def backprop(request: Request) -> Response:
-    """POST /v1/networks/{network}/backprop."""
-    query.known(request)
-    asked = await read(request)
-    batch = validate(Backprop, asked.document)
-    snapshot = await _snapshot(request)
-    answer = await operations.backprop(service_of(request), snapshot, _cast(batch, snapshot), batch.include)
-    return respond(answer, asked.wanted)
+def _check_backprop(service: Service, snapshot: Snapshot, batch: Backprop) -> None:
+    per_example = "per_example" in batch.include
+    operations.check_batch(service, snapshot, *_cast(batch, snapshot), per_example=per_example)
 
 
-async def sgd_step(request: Request) -> Response:
-    """POST /v1/networks/{network}/sgd-step."""
-    query.known(request)
-    asked = await read(request)
-    guard = guard_of(request, asked)
-    batch = validate(SgdStep, asked.document)
-    snapshot = await _snapshot(request)
+async def _backprop(service: Service, snapshot: Snapshot, batch: Backprop, _guard: Guard) -> Done:
+    return Done(await operations.backprop(service, snapshot, _cast(batch, snapshot), batch.include))
+
+
+def _check_step(service: Service, snapshot: Snapshot, batch: SgdStep) -> None:
+    make_options(batch.optimizer.kind, options(batch.optimizer))
+    operations.check_batch(service, snapshot, *_cast(batch, snapshot))
+
+
+async def _step(service: Service, snapshot: Snapshot, batch: SgdStep, guard: Guard) -> Done:
     optimizer = make_options(batch.optimizer.kind, options(batch.optimizer))
-    applied = await operations.sgd_step(service_of(request), snapshot, _cast(batch, snapshot), optimizer, guard)
-    return respond(applied.body, asked.wanted, status=applied.status, version=applied.version)
-
-
-async def _snapshot(request: Request) -> Snapshot:
-    return await service_of(request).engine.snapshot(network_of(request))
+    applied = await operations.sgd_step(service, snapshot, _cast(batch, snapshot), optimizer, guard)
+    return Done(applied.body, applied.status, applied.version)
 
 
 def _cast(batch: Backprop | SgdStep, snapshot: Snapshot) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
@@ -73,39 +67,50 @@ def _cast(batch: Backprop | SgdStep, snapshot: Snapshot) -> tuple[npt.NDArray[An
     return cast(batch.inputs, dtype, "/inputs"), cast(batch.targets, dtype, "/targets")
 
 
+_FEEDFORWARD: Final = Call("feedforward", Feedforward, _check_feedforward, _feedforward)
+_BACKPROP: Final = Call("backprop", Backprop, _check_backprop, _backprop)
+_STEP: Final = Call("sgd-step", SgdStep, _check_step, _step, writes=True)
+
+CALLS: Final[tuple[Call[Any], ...]] = (_FEEDFORWARD, _BACKPROP, _STEP)
+"""The calls, each of which may become a job."""
+
 _ONE: Final = "/v1/networks/{network}"
 
 ENDPOINTS: Final = (
     Endpoint(
         "POST",
         f"{_ONE}/feedforward",
-        feedforward,
+        handler(_FEEDFORWARD),
         "feedforward",
         "Computing",
         "The outputs of a batch",
         Answer(200, "The outputs, and what `include` names.", FeedforwardAnswer),
         request=Feedforward,
-        problems=(*ANSWER, *NETWORK, *BODY, *BATCH),
+        parameters=(PREFER, JOB_KEY),
+        problems=(*ANSWER, *NETWORK, *BODY, *BATCH, *JOB),
+        deferred=examples_jobs.ACCEPTED,
         examples=examples.FEEDFORWARD,
         answers=examples.FEEDFORWARD_ANSWER,
     ),
     Endpoint(
         "POST",
         f"{_ONE}/backprop",
-        backprop,
+        handler(_BACKPROP),
         "backprop",
         "Computing",
         "The cost of a batch and its gradient",
         Answer(200, "The cost, its mean gradient, and what `include` names.", BackpropAnswer),
         request=Backprop,
-        problems=(*ANSWER, *NETWORK, *BODY, *BATCH),
+        parameters=(PREFER, JOB_KEY),
+        problems=(*ANSWER, *NETWORK, *BODY, *BATCH, *JOB),
+        deferred=examples_jobs.ACCEPTED,
         examples=examples.BACKPROP,
         answers=examples.BACKPROP_ANSWER,
     ),
     Endpoint(
         "POST",
         f"{_ONE}/sgd-step",
-        sgd_step,
+        handler(_STEP),
         "sgdStep",
         "Computing",
         "One update by the mean gradient of a batch",
@@ -113,8 +118,9 @@ ENDPOINTS: Final = (
         description="The answer is given when the new version is on disk. What the optimizer remembers is part of the"
         " network's state, and is given up when `kind` changes; every other option may change from call to call.",
         request=SgdStep,
-        parameters=(IF_MATCH, IDEMPOTENCY_KEY),
+        parameters=(IF_MATCH, IDEMPOTENCY_KEY, PREFER),
         problems=(*ANSWER, *NETWORK, *BODY, *BATCH, *CONDITION, *KEY),
+        deferred=examples_jobs.ACCEPTED,
         examples=examples.SGD_STEP,
         answers=examples.SGD_STEP_ANSWER,
     ),

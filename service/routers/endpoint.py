@@ -47,6 +47,8 @@ class Answer:
     headers: Sequence[str] = ()
     media: Sequence[str] = (JSON, SAFETENSORS)
     """The media types of the body; for an answer without a model, empty where there is no body."""
+    described: Mapping[str, Any] | None = None
+    """OpenAPI's response object, where the rest cannot say it."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class Endpoint:
     """The slugs of what can go wrong; that any other can, such as `internal`, goes without saying."""
     not_modified: bool = False
     """Whether `If-None-Match` is answered with 304."""
+    deferred: Mapping[str, Any] | None = None
+    """Where `Prefer: respond-async` makes it a job (202): examples of that answer."""
     examples: Mapping[str, Any] = field(default_factory=dict)
     """Request bodies by name, each of which works on the network of the `createNetwork` example."""
     answers: Mapping[str, Any] = field(default_factory=dict)

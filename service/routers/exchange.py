@@ -18,10 +18,21 @@ from service.codecs.documents import parse, render
 from service.codecs.media import JSON, SUPPORTED, content_type, negotiate
 from service.engine.base import Guard
 from service.errors import NotFound
+from service.jobs import Jobs
 from service.operations.service import Service
 from service.routers import conditions
 
-__all__ = ["Asked", "answer_type", "checkpoint_of", "guard_of", "network_of", "read", "respond", "service_of"]
+__all__ = [
+    "Asked",
+    "answer_type",
+    "checkpoint_of",
+    "guard_of",
+    "jobs_of",
+    "network_of",
+    "read",
+    "respond",
+    "service_of",
+]
 
 _NETWORK: Final = re.compile(r"[a-z0-9_]{1,64}")
 
@@ -83,6 +94,12 @@ def checkpoint_of(request: Request) -> str:
     """The checkpoint's name in the path; one that cannot be is one that is not there."""
     name: str = request.path_params["checkpoint"]
     return name
+
+
+def jobs_of(request: Request) -> Jobs:
+    """The jobs of the application; whose they are is for whoever asks to say."""
+    jobs: Jobs = request.state.jobs
+    return jobs
 
 
 def network_of(request: Request) -> str:

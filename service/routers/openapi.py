@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from service.codecs.media import JSON, SAFETENSORS
 from service.routers import openapi_problems
 from service.routers.endpoint import Endpoint, Parameter
 from service.routers.vocabulary import KEYED
+from service.schemas.jobs import Job
 
 __all__ = ["document", "render"]
 
@@ -33,6 +34,7 @@ _TAGS: Final = {
     "Parameters": "Read and replace the numbers of a network; every write makes a version.",
     "Checkpoints": "Name versions, which are then kept, and go back to them.",
     "Computing": "Feedforward, gradients and steps.",
+    "Jobs": "Work that outlives its request: watched, followed, cancelled, and found again.",
     "Service": "Health, limits, metrics and the pages about problems.",
 }
 _KEY: Final = {
@@ -44,6 +46,9 @@ _KEY: Final = {
 _KEY_OR_NONE: Final[list[dict[str, list[str]]]] = [{"key": []}, {}]
 _HEADERS: Final = {
     "ETag": ("The version, in quotes.", {"type": "string", "pattern": '^"[0-9]+"$'}),
+    "Content-Location": ("Where this answer can be had again.", {"type": "string", "format": "uri-reference"}),
+    "Preference-Applied": ("What of `Prefer` was done.", {"type": "string"}),
+    "Retry-After": ("Seconds after which to look again.", {"type": "integer", "minimum": 0}),
     "Location": ("Where the new thing is.", {"type": "string", "format": "uri-reference"}),
 }
 
@@ -86,6 +91,7 @@ def _path_parameter(name: str) -> dict[str, Any]:
     about = {
         "network": ("The network's id.", {"type": "string", "pattern": "^[a-z0-9_]{1,64}$"}),
         "checkpoint": ("The checkpoint's name, percent-encoded.", {"type": "string", "minLength": 1, "maxLength": 200}),
+        "job": ("The job's id.", {"type": "string", "pattern": "^[a-z0-9_]{1,64}$"}),
         "slug": ("The last part of a problem's `type`.", {"type": "string", "examples": ["invalid-input"]}),
     }
     description, schema = about[name]
@@ -108,12 +114,22 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         content = _content(endpoint.request, endpoint.examples, (JSON, SAFETENSORS))
         operation["requestBody"] = {"required": True, "content": content}
     answers = {str(endpoint.answer.status): _answer(endpoint)}
+    if endpoint.deferred is not None:
+        answers["202"] = _accepted(endpoint.deferred)
     if endpoint.not_modified:
         answers["304"] = {"description": "`If-None-Match` names this version.", "headers": _headers(("ETag",))}
     operation["responses"] = answers | openapi_problems.responses(
         (*endpoint.problems, *(() if endpoint.open else KEYED))
     )
     return operation
+
+
+def _accepted(examples: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "description": "It has become a job, which is on disk.",
+        "headers": _headers(("Location", "Preference-Applied", "Retry-After")),
+        "content": _content(Job, examples, (JSON, SAFETENSORS)),
+    }
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
@@ -128,6 +144,8 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 
 def _answer(endpoint: Endpoint) -> dict[str, Any]:
     answer = endpoint.answer
+    if answer.described is not None:
+        return dict(answer.described)
     described: dict[str, Any] = {"description": answer.description}
     if answer.headers:
         described["headers"] = _headers(answer.headers)

@@ -16,12 +16,15 @@ __all__ = [
     "IDEMPOTENCY_KEY",
     "IF_MATCH",
     "IF_NONE_MATCH",
+    "JOB",
+    "JOB_KEY",
     "KEY",
     "KEYED",
     "LIMIT",
     "LONGEST_PAGE",
     "NETWORK",
     "PAGE",
+    "PREFER",
     "VERSIONS_AFTER",
 ]
 
@@ -36,6 +39,8 @@ BODY: Final = ("unsupported-media-type", "too-large")
 """A call with a body."""
 BATCH: Final = ("non-finite", "overloaded")
 """A call that computes."""
+JOB: Final = ("idempotency-mismatch", "storage-full")
+"""A call that may become a job."""
 CONDITION: Final = ("stale-precondition", "precondition-required", "storage-full")
 """A write to a network."""
 KEY: Final = ("still-running", "idempotency-mismatch", "storage-full")
@@ -63,6 +68,19 @@ IDEMPOTENCY_KEY: Final = Parameter(
     "Makes a retry safe: the write is applied once, and a retry of the same request (method, path, query, media type"
     " and body, byte for byte) gets the first answer again. It is looked up before `If-Match`, which may differ in a"
     " retry. A request that is refused does not use its key up.",
+    {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"},
+)
+PREFER: Final = Parameter(
+    "Prefer",
+    "header",
+    "`respond-async`: the call becomes a job, which is answered with 202 once it is on disk. `respond-async, wait=10`:"
+    " only if it takes longer than so many seconds. Bad input and a stale `If-Match` are answered at once all the same.",
+    {"type": "string"},
+)
+JOB_KEY: Final = Parameter(
+    "Idempotency-Key",
+    "header",
+    "Where the call becomes a job: a retry of the same request gets the same job. Otherwise it is not looked at.",
     {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"},
 )
 LIMIT: Final = Parameter(

@@ -29,9 +29,9 @@ __all__ = [
 HostArray = npt.NDArray[Any]
 
 
-def timestamp() -> str:
-    """Now, as every record here says it: UTC, ISO 8601 with microseconds and `Z`."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+def timestamp(at: datetime | None = None) -> str:
+    """Now or another time, as every record here says it: UTC, ISO 8601 with microseconds and `Z`."""
+    return (at or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 @dataclass(frozen=True)

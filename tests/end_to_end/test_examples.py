@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ OPERATIONS = [
     if method != "parameters"
 ]
 JSON = "application/json"
-CHANGING = {"id", "created_at", "updated_at", "store", "blas", "version"}
+CHANGING = {"id", "network", "created_at", "updated_at", "started_at", "finished_at", "store", "blas", "version"}
 """What differs from run to run, and is only there."""
 
 
@@ -29,6 +30,7 @@ def _examples(content: dict[str, Any]) -> dict[str, Any]:
 
 
 CREATE = _examples(DOCUMENT["paths"]["/v1/networks"]["post"]["requestBody"]["content"])
+FEEDFORWARD = _examples(DOCUMENT["paths"]["/v1/networks/{network}/feedforward"]["post"]["requestBody"]["content"])
 CASES = [
     pytest.param(path, method, operation, name, body, id=f"{operation['operationId']}-{name}")
     for path, method, operation in OPERATIONS
@@ -44,6 +46,15 @@ def network(client: httpx.Client) -> str:
     made = client.post("/v1/networks", json=CREATE["small"])
     client.post(f"{made.headers['location']}/checkpoints", json={"name": "start"})
     return str(made.json()["id"])
+
+
+@pytest.fixture
+def job(client: httpx.Client, network: str) -> str:
+    """A job that has finished."""
+    body, headers = FEEDFORWARD["outputs"], {"prefer": "respond-async"}
+    place = client.post(f"/v1/networks/{network}/feedforward", json=body, headers=headers).headers["location"]
+    assert client.get(f"{place}?wait=20").json()["status"] == "succeeded"
+    return place.removeprefix("/v1/jobs/")
 
 
 def of(network: str, example: Any) -> Any:
@@ -82,9 +93,17 @@ def test_every_operation_with_a_body_has_examples() -> None:
 
 @pytest.mark.parametrize(("path", "method", "operation", "name", "body"), CASES)
 def test_an_example(
-    client: httpx.Client, network: str, path: str, method: str, operation: dict[str, Any], name: str, body: Any
+    client: httpx.Client,
+    network: str,
+    job: str,
+    path: str,
+    method: str,
+    operation: dict[str, Any],
+    name: str,
+    body: Any,
 ) -> None:
-    place = path.replace("{network}", network).replace("{slug}", "invalid-input").replace("{checkpoint}", "start")
+    names = {"network": network, "job": job, "slug": "invalid-input", "checkpoint": "start"}
+    place = re.sub("{([a-z]+)}", lambda name: names[name[1]], path)
     status, answer = next((code, answer) for code, answer in operation["responses"].items() if code[0] == "2")
     response = (
         client.request(method, place, json=of(network, body)) if body is not None else client.request(method, place)
@@ -96,7 +115,7 @@ def test_an_example(
     shown = _examples(answer.get("content", {}))
     if name in shown:
         same(response.json(), shown[name])
-    elif shown and operation["operationId"] not in ("listNetworks", "getInfo"):
+    elif shown and operation["operationId"] not in ("listNetworks", "listJobs", "getInfo"):
         same(response.json(), next(iter(shown.values())))
     elif shown:  # what there is differs from server to server
         assert response.json().keys() == next(iter(shown.values())).keys()
@@ -125,3 +144,35 @@ def test_an_example_as_tensors(
     same(rest, {key: value for key, value in shown.items() if key in rest}, loosely=True)
     scalars = {key for key, value in shown.items() if not isinstance(value, list)}
     assert scalars <= rest.keys()
+
+
+@pytest.mark.parametrize("media", [JSON, tensors.MEDIA])
+@pytest.mark.parametrize(
+    ("path", "method", "operation", "name", "body"),
+    [case for case in CASES if "202" in case.values[2]["responses"]],
+)
+def test_an_example_that_becomes_a_job(
+    client: httpx.Client,
+    network: str,
+    media: str,
+    path: str,
+    method: str,
+    operation: dict[str, Any],
+    name: str,
+    body: Any,
+) -> None:
+    place, preferred = path.replace("{network}", network), {"prefer": "respond-async", "accept": media}
+    response = client.request(method, place, json=of(network, body), headers=preferred)
+    assert response.status_code == 202, response.text
+    described = operation["responses"]["202"]
+    assert {header.lower() for header in described["headers"]} <= {*response.headers}
+    shown = _examples(described["content"])["queued"]
+    told = response.json() if media == JSON else tensors.decode(response.content)[1]
+    assert told.keys() == shown.keys()
+    assert told["kind"] == path.rpartition("/")[2]
+    done = client.get(response.headers["location"], params={"wait": 20}).json()
+    assert done["status"] == "succeeded"
+    result = client.get(f"{response.headers['location']}/result")
+    assert result.headers["content-type"] == media
+    if media == JSON:
+        same(result.json(), _examples(operation["responses"]["200"]["content"])[name])

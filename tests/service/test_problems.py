@@ -69,6 +69,8 @@ CASES: list[tuple[Exception, str, int, dict[str, str], dict[str, Any]]] = [
     (errors.PreconditionRequired("d"), "precondition-required", 428, {}, {}),
     (errors.IdempotencyMismatch("d"), "idempotency-mismatch", 422, {}, {}),
     (errors.StillRunning("d", 3), "still-running", 409, {"retry-after": "3"}, {}),
+    (errors.JobRunning("d", 4), "job-running", 409, {"retry-after": "4"}, {}),
+    (errors.Interrupted("d"), "interrupted", 500, {}, {}),
     (errors.NonFinite("d", 2), "non-finite", 422, {}, {"layer": 2}),
     (errors.NonFinite("d"), "non-finite", 422, {}, {}),
     (errors.Unauthorized("d"), "unauthorized", 401, {"www-authenticate": 'Bearer realm="gradwire"'}, {}),

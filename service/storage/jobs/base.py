@@ -104,8 +104,8 @@ class JobStore(Protocol):
         Raises `InvalidInput` for a cursor that no list gave.
         """
 
-    def unfinished(self) -> Sequence[JobRecord]:
-        """All jobs that have not finished, oldest first."""
+    def unfinished(self) -> Sequence[tuple[JobRecord, int]]:
+        """All jobs that have not finished, oldest first, each with the bytes of its request."""
 
     def body(self, job: str) -> bytes:
         """The body of a job's request; there while it has not finished."""

@@ -63,10 +63,13 @@ def jobs(
     return [_record(row) for row in page], str(page[-1][0]) if len(rows) > limit else None
 
 
-def unfinished(connection: apsw.Connection) -> Sequence[JobRecord]:
-    """All jobs that are queued or running, oldest first."""
-    rows = connection.execute(f"{_RECORD} WHERE status IN ('queued', 'running') ORDER BY ordinal")
-    return [_record(row) for row in rows]
+def unfinished(connection: apsw.Connection) -> Sequence[tuple[JobRecord, int]]:
+    """All jobs that are queued or running, oldest first, each with the bytes of its request."""
+    rows: Any = connection.execute(f"{_RECORD} WHERE status IN ('queued', 'running') ORDER BY ordinal")
+    sizes: Any = connection.execute("SELECT job, nbytes FROM job_parts WHERE part = ?", (REQUEST,))
+    records = {row[0]: _record(row) for row in rows}
+    nbytes = dict(sizes)
+    return [(record, nbytes[ordinal]) for ordinal, record in records.items()]
 
 
 def events(connection: apsw.Connection, identity: str, after: int) -> Sequence[JobEvent]:

@@ -89,7 +89,7 @@ class SqliteJobs:
         wanted = {"owner": owner, "network": network, "status": status}
         return self._asked(lambda connection: rows.jobs(connection, limit, after, wanted))
 
-    def unfinished(self) -> Sequence[JobRecord]:
+    def unfinished(self) -> Sequence[tuple[JobRecord, int]]:
         """All jobs that have not finished."""
         return self._asked(rows.unfinished)
 

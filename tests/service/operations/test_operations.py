@@ -27,11 +27,11 @@ def run(folder: Path, work: Callable[[operations.Service], Awaitable[None]], **s
     """Do some work with a service that is started for it and stopped after it."""
 
     async def whole() -> None:
-        service = await bootstrap.start(Settings(data=folder / "data", **settings), Metrics())
+        running = await bootstrap.start(Settings(data=folder / "data", **settings), Metrics())
         try:
-            await work(service)
+            await work(running.service)
         finally:
-            await bootstrap.stop(service)
+            await bootstrap.stop(running)
 
     asyncio.run(whole())
 

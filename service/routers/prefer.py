@@ -1,0 +1,66 @@
+"""The `Prefer` header (RFC 7240): whether a client would rather have a job than wait, and for how long it would wait."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.requests import Request
+
+from service.errors import MalformedBody
+
+__all__ = ["Preference", "preference"]
+
+_WORD: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
+_VALUE: Final = rf"""(?:{_WORD}|"(?:[^"\\]|\\.)*+")"""
+_PAIR: Final = rf"({_WORD})(?:[ \t]*+=[ \t]*+({_VALUE})?+)?+"
+_PARAMETERS: Final = rf"(?:[ \t]*+;[ \t]*+(?:{_WORD}(?:[ \t]*+=[ \t]*+(?:{_VALUE})?+)?+)?+)*+"
+_ELEMENT: Final = re.compile(rf"[ \t]*+(?:{_PAIR}{_PARAMETERS})?+[ \t]*+(?:,|\Z)")
+"""One element of the list, which may be empty; nothing in it is read twice."""
+_SECONDS: Final = re.compile(r"[0-9]{1,9}")
+
+
+@dataclass(frozen=True)
+class Preference:
+    """A job rather than an answer that keeps the client waiting."""
+
+    wait: int = 0
+    """Seconds for which the client would wait for the answer first."""
+
+    @property
+    def applied(self) -> str:
+        """For `Preference-Applied`, where it has become a job."""
+        return f"respond-async, wait={self.wait}" if self.wait else "respond-async"
+
+
+def preference(request: Request) -> Preference | None:
+    """What `Prefer` asks for; None: an answer, however long it takes. What is not known here is ignored.
+
+    Raises:
+        MalformedBody: the header cannot be read, or `wait` is not a number of seconds.
+    """
+    values = request.headers.getlist("prefer")
+    if not values:
+        return None
+    found = _elements(",".join(values))
+    if "respond-async" not in found:
+        return None
+    seconds = found.get("wait", "0")
+    if not _SECONDS.fullmatch(seconds):
+        raise MalformedBody("The wait in the Prefer header is not a number of seconds.")
+    return Preference(int(seconds))
+
+
+def _elements(text: str) -> dict[str, str]:
+    """The preferences by their names in lower case; of one that is there twice the first counts (RFC 7240, 2)."""
+    found: dict[str, str] = {}
+    at = 0
+    while at < len(text):
+        element = _ELEMENT.match(text, at)
+        if element is None:
+            raise MalformedBody("The header Prefer is not a list of preferences.")
+        if element[1]:
+            found.setdefault(element[1].lower(), (element[2] or "").strip('"'))
+        at = element.end()
+    return found
