@@ -31,6 +31,8 @@ class Patience:
     lasting: float = 0.02
     """Once it has not been empty for a while; and never less than what a computation takes itself."""
     a_while: float = 0.1
+    calm: float = 1.0
+    """After the last refusal under a load that stays, before the next burst may fill the queue."""
 
 
 @dataclass(eq=False)
@@ -87,6 +89,7 @@ class FairQueue:
         self._queued: dict[str, float] = {}
         self._running: dict[Item, None] = {}
         self._filled_since = 0.0
+        self._strict_until = 0.0
         self.depth = 0
 
     @property
@@ -112,10 +115,12 @@ class FairQueue:
         lasting = max(self._patience.lasting, seconds)
         if wait <= lasting:
             return
-        if now - self._filled_since < self._patience.a_while:
+        if now >= self._strict_until and now - self._filled_since < self._patience.a_while:
             if wait <= max(self._patience.burst, seconds):
                 return
         else:
+            # What is refused shows that the load is still there, though the queue be empty now and then.
+            self._strict_until = now + self._patience.calm
             self._drop_late(now)
         raise self._overloaded(now)
 
@@ -168,7 +173,7 @@ class FairQueue:
         """What came while the queue still filled, and has waited for longer than it may now."""
         for lane in list(self._lanes.values()):
             for item in list(lane):
-                if item.drop is not None and now - item.since > max(self._patience.lasting, item.seconds) * 2:
+                if item.drop is not None and now - item.since > max(self._patience.lasting, item.seconds):
                     self.remove(item)
                     item.drop(self._overloaded(now))
 
