@@ -47,14 +47,14 @@ class Blas:
     # Positional arguments are twice as fast as named ones. In order, gemm: alpha, a, b, beta, c, trans_a, trans_b,
     # overwrite_c; gemv: alpha, a, x, beta, y, offx, incx, offy, incy, trans, overwrite_y.
 
-    def forward(self, alpha: float, a: Array, w: Array, z: Array) -> Call:
-        """Z += alpha a w^T; a (m, n_in), w (n_out, n_in), z (m, n_out)."""
-        return partial(self._gemm, alpha, _transposed(w), _transposed(a), 1.0, _target(z, w), 1, 0, 1)
+    def forward(self, scale: float, a: Array, w: Array, z: Array) -> Call:
+        """Z = scale (z + a w^T); a (m, n_in), w (n_out, n_in), z (m, n_out)."""
+        return partial(self._gemm, scale, _transposed(w), _transposed(a), scale, _target(z, w), 1, 0, 1)
 
-    def forward_from(self, alpha: float, w: Array, z: Array) -> Callable[[Array], object]:
+    def forward_from(self, scale: float, w: Array, z: Array) -> Callable[[Array], object]:
         """As `forward`, for an `a` that is given when it is called, as its transpose (n_in, m)."""
         gemm, w_t, z_t = self._gemm, _transposed(w), _target(z, w)
-        return lambda a_t: gemm(alpha, w_t, a_t, 1.0, z_t, 1, 0, 1)
+        return lambda a_t: gemm(scale, w_t, a_t, scale, z_t, 1, 0, 1)
 
     def backward(self, delta: Array, w: Array, out: Array) -> Call:
         """Out = delta w; delta (m, n_out), w (n_out, n_in), out (m, n_in)."""

@@ -61,7 +61,8 @@ class Passage:
         for index, (each, parameters) in enumerate(zip(self._kernels, self._layers, strict=True)):
             buffers = self.buffers[index]
             calls = after if index else before
-            calls.append(_start_from_biases(parameters.biases, each.scale, buffers.z))
+            # Every row of z starts as the biases, so that the product only adds to it.
+            calls.append(partial(np.copyto, buffers.z, parameters.biases))
             if index:
                 after.append(self._blas.forward(each.scale, self.buffers[index - 1].a, parameters.weights, buffers.z))
             if squares is not None:
@@ -143,11 +144,6 @@ class Plan(Passage):
     def cost(self, y: Array) -> float:
         """C of the batch that went through last."""
         return self._head.total(y) / self.batch
-
-
-def _start_from_biases(biases: Array, scale: float, z: Array) -> Call:
-    """Every row of z starts as the biases, so that the product only adds to it."""
-    return partial(np.copyto, z, biases) if scale == 1.0 else partial(np.multiply, biases, np.array(scale, z.dtype), z)
 
 
 def _times(buffers: Buffers) -> Call:

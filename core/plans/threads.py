@@ -19,7 +19,7 @@ import scipy
 
 __all__ = ["SERIAL_BELOW", "controllable", "share_cores", "threads_for", "use_threads"]
 
-SERIAL_BELOW = 8_000_000
+SERIAL_BELOW = 64_000_000
 """Multiplications in one pass below which a second thread does not pay (docs/performance.md has the measurement)."""
 
 

@@ -22,11 +22,15 @@ SHAPES = {
     "rows": (M,),
 }
 PRODUCTS: dict[str, tuple[str, Callable[[Blas, dict[str, Any]], Any], Callable[[dict[str, Any]], Any]]] = {
-    "forward": ("z", lambda k, v: k.forward(0.5, v["a"], v["w"], v["z"])(), lambda v: v["z"] + 0.5 * v["a"] @ v["w"].T),
+    "forward": (
+        "z",
+        lambda k, v: k.forward(0.5, v["a"], v["w"], v["z"])(),
+        lambda v: 0.5 * (v["z"] + v["a"] @ v["w"].T),
+    ),
     "forward_from": (
         "z",
         lambda k, v: k.forward_from(0.5, v["w"], v["z"])(v["a"].T),
-        lambda v: v["z"] + 0.5 * v["a"] @ v["w"].T,
+        lambda v: 0.5 * (v["z"] + v["a"] @ v["w"].T),
     ),
     "backward": ("below", lambda k, v: k.backward(v["delta"], v["w"], v["below"])(), lambda v: v["delta"] @ v["w"]),
     "outer": (
