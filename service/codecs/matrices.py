@@ -24,6 +24,8 @@ SMALLEST: Final = 512
 """Bytes of a body below which the careful reader is as fast."""
 _KEPT: Final = 8 * 2**20
 """Bytes of a body up to which a thread keeps the parser, whose memory is some four times that, for the next one."""
+_MOST_FIELDS: Final = 32
+"""Fields of an object, more than any has; each is looked up from the first on, so that many would take minutes."""
 _BRACKET: Final = ord("[")
 
 
@@ -84,6 +86,8 @@ class _Reading:
         return self._fields(root)
 
     def _fields(self, value: Any) -> dict[str, Any]:
+        if len(value) > _MOST_FIELDS:
+            raise _Odd
         names = set(value.keys())
         if len(names) != len(value):
             raise _Odd
