@@ -54,6 +54,7 @@ def test_the_numbers_are_the_same_on_any_number_of_threads(monkeypatch: pytest.M
     architecture = Architecture(200, (Layer(150, "tanh"), Layer(100, "tanh")), "quadratic", dtype)
     parameters, (x, y) = parameters_of(architecture, rng), batch_of(architecture, 128, rng)
     found = []
+    monkeypatch.setattr(threads, "_threshold", 1_000_000)  # such a small batch would stay on one
     for count in (1, 2):
         processors(monkeypatch, count)
         threads._most.cache_clear()
