@@ -101,9 +101,18 @@ def documents(draw: st.DrawFn) -> dict[str, str]:
 
 
 @st.composite
+def _batches(draw: st.DrawFn) -> dict[str, str]:
+    """A batch that is right, but for numbers that may be out of range."""
+    rows, columns = draw(st.integers(1, 4)), draw(st.integers(1, 3))
+    row = st.lists(_plain | st.integers(-9, 9).map(str), min_size=columns, max_size=columns).map(",".join)
+    matrix = st.lists(row.map("[{}]".format), min_size=rows, max_size=rows).map(",".join).map("[{}]".format)
+    return {name: draw(matrix) for name in draw(st.sampled_from([["inputs"], ["inputs", "targets"]]))}
+
+
+@st.composite
 def json_bodies(draw: st.DrawFn) -> bytes:
     """JSON as text, with a few changes; some are long enough for the fast reader, which leaves short ones alone."""
-    fields = [f'"{name}":{text}' for name, text in draw(documents()).items()]
+    fields = [f'"{name}":{text}' for name, text in draw(documents() | _batches()).items()]
     fields += fields[:1] if draw(st.integers(0, 9)) == 0 else []
     text = "{" + ",".join(fields) + "}"
     for _ in range(draw(st.sampled_from([0, 0, 0, 1, 1, 2, 5]))):
