@@ -1,0 +1,157 @@
+"""A fault at every system call that storage is made of: killed before it, killed and without power, failed, no room.
+
+Each run plays the script on an empty folder; afterwards all that was acknowledged is there, at most the step under way
+besides, every number to the bit, and the store goes on. CI takes one write of eight and all other calls; `--full` all.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.faults.checking import Broken, check_and_finish
+from tests.faults.disk import Disk, disk
+from tests.faults.machine import needs_power_loss, needs_strace
+from tests.faults.runs import Fault, Run, Runner, runner
+
+pytestmark = [needs_strace, pytest.mark.slow]
+
+EVERY = [("inline", "main"), ("inline", "writer"), ("slots", "main"), ("slots", "writer"), ("slots", "slots")]
+"""Each store, and its threads that make storage calls."""
+WRITING = [case for case in EVERY if case[1] != "main"]
+STOPPED = 70
+
+Point = Callable[[int, Fault], None]
+
+
+@pytest.fixture
+def runs(request: pytest.FixtureRequest, place: Path) -> Iterator[Runner]:
+    with runner(request.getfixturevalue("store"), place / "runner") as made:
+        yield made
+
+
+def calls(run: Run, thread: str, action: str, full: bool) -> Iterator[Fault]:
+    """A fault at each call of a run that nothing happened to."""
+    assert run.calls, f"{thread} made no call"
+    for call, count in run.calls.items():
+        stride = 1 if full or call != "pwrite64" else 8
+        for nth in sorted({*range(1, count + 1, stride), count}):
+            yield Fault(thread, call, nth, action)
+
+
+def faults(runs: Runner, folder: Path, thread: str, action: str, full: bool) -> list[Fault]:
+    whole = runs.run(folder, thread)
+    assert whole.closed, whole
+    shutil.rmtree(folder)
+    return list(calls(whole, thread, action, full))
+
+
+def checked(store: str, folder: Path, fault: Fault, run: Run) -> None:
+    try:
+        check_and_finish(store, folder, run)
+    except Exception as error:
+        raise Broken(f"{fault}: {run}: {error}") from error
+
+
+@pytest.mark.parametrize(("store", "thread"), EVERY)
+def test_killed_before_any_call(runs: Runner, place: Path, store: str, thread: str, full: bool) -> None:
+    folder, killed = place / "data", 0
+    every = faults(runs, folder, thread, "signal=SIGKILL", full)
+    for fault in every:
+        run = runs.run(folder, thread, fault)
+        assert run.status == -9 or run.closed, run
+        killed += run.status == -9
+        checked(store, folder, fault, run)
+        shutil.rmtree(folder)
+    # What shares a commit is up to the scheduler, so that the last calls of a thread may not come.
+    assert killed >= 0.9 * len(every)
+    print(f"{store}, {thread}: {killed} kills")
+
+
+@needs_power_loss
+@pytest.mark.parametrize(("store", "thread"), EVERY)
+def test_killed_and_without_power_before_any_call(
+    runs: Runner, place: Path, store: str, thread: str, full: bool
+) -> None:
+    rng, lost = random.Random(thread), 0
+    with disk(place, 32) as drive:
+        folder = drive.mount / "data"
+        for fault in faults(runs, folder, thread, "signal=SIGKILL", full):
+            for some in (False, True) if full else (fault.nth % 2 == 0,):
+                drive.format()
+                run = runs.run(folder, thread, fault)
+                lose_power(drive, folder, rng if some else None)
+                checked(store, folder, fault, run)
+                lost += 1
+    print(f"{store}, {thread}: {lost} losses of power")
+
+
+def lose_power(drive: Disk, folder: Path, rng: random.Random | None) -> None:
+    if rng is not None:
+        drive.write_some_back(folder, rng)
+    drive.lose_power()
+    drive.restart()
+
+
+@pytest.mark.parametrize(("store", "thread"), WRITING)
+def test_an_error_of_the_device_stops_the_process(
+    runs: Runner, place: Path, store: str, thread: str, full: bool
+) -> None:
+    folder, stopped = place / "data", 0
+    every = faults(runs, folder, thread, "error=EIO", full)
+    for fault in every:
+        run = runs.run(folder, thread, fault)
+        assert run.status == STOPPED or run.closed, f"{fault}: {run}"
+        if run.status == STOPPED:
+            stopped += 1
+            assert run.stderr.startswith("gradwire: stopping: ")
+            assert run.stderr.count("\n") == 1
+        checked(store, folder, fault, run)
+        shutil.rmtree(folder)
+    assert stopped >= 0.9 * len(every)
+    print(f"{store}, {thread}: {stopped} errors")
+
+
+@pytest.mark.parametrize(("store", "thread"), WRITING)
+def test_no_room_refuses_the_write_and_the_next_is_taken(
+    runs: Runner, place: Path, store: str, thread: str, full: bool
+) -> None:
+    folder, refusing, stopped = place / "data", 0, 0
+    every = faults(runs, folder, thread, "error=ENOSPC", full)
+    for fault in every:
+        # For a while: the store makes room and tries again before it refuses.
+        run = runs.run(folder, thread, replace(fault, last=fault.nth + 12))
+        if fault.call in {"fsync", "fdatasync"} and run.status == STOPPED:
+            stopped += 1  # a failed sync is no full disk, whatever its errno says
+        else:
+            assert run.closed, f"{fault}: {run}"
+            refusing += run.refused > 0
+        checked(store, folder, fault, run)
+        shutil.rmtree(folder)
+    assert refusing > 0.3 * len(every)
+    assert stopped >= 0.9 * sum(fault.call in {"fsync", "fdatasync"} for fault in every) - 1
+    print(f"{store}, {thread}: {refusing} runs were refused writes, {stopped} stopped")
+
+
+@pytest.mark.parametrize("action", ["signal=SIGKILL", "error=EIO", "error=ENOSPC"])
+@pytest.mark.parametrize(("store", "thread"), [("inline", "main"), ("slots", "main")])
+def test_a_fault_while_a_store_opens_or_closes_loses_nothing(
+    runs: Runner, place: Path, store: str, thread: str, action: str, full: bool
+) -> None:
+    left, folder = place / "left", place / "data"
+    crashed = runs.run(left, "writer", Fault("writer", "fdatasync", 10, "signal=SIGKILL"))
+    assert crashed.status == -9
+    shutil.copytree(left, folder)
+    whole = runs.run(folder, thread, script="reopen")
+    assert whole.closed
+    for fault in calls(whole, thread, action, full):
+        shutil.rmtree(folder)
+        shutil.copytree(left, folder)
+        run = runs.run(folder, thread, fault, script="reopen")
+        assert run.closed or run.unopened or run.status == -9, f"{fault}: {run}"
+        checked(store, folder, fault, replace(run, done=crashed.done))
