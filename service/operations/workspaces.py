@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Final, TypeVar
 
 from core.backend import Backend
@@ -28,6 +29,9 @@ T = TypeVar("T")
 _LIMIT: Final = 256 * 2**20
 _LARGEST: Final = 64 * 2**20
 """Bytes of one network's parameters, or of one batch's numbers, beyond which nothing is compiled."""
+_LARGEST_PRODUCT: Final = 100_000_000
+"""Operations of one matrix product. SciPy's BLAS calls, of which compiled passes are made, keep the interpreter's lock to
+their end, and with it the event loop; NumPy's products, of the plain path, let it go."""
 
 
 class Workspaces:
@@ -76,7 +80,9 @@ class Workspaces:
         architecture, vector = snapshot.architecture, snapshot.parameters.vector
         if self._backend.name != "numpy" or vector.nbytes > _LARGEST:
             return False
-        return rows * sum(architecture.sizes) * vector.itemsize <= _LARGEST
+        sizes = architecture.sizes
+        largest = 2 * rows * max(before * after for before, after in pairwise(sizes))
+        return rows * sum(sizes) * vector.itemsize <= _LARGEST and largest <= _LARGEST_PRODUCT
 
     def _with(self, snapshot: Snapshot, work: Callable[[Workspace], T]) -> T:
         network = snapshot.record.id

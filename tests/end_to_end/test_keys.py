@@ -222,6 +222,8 @@ def test_owners_see_only_their_own(two: Two) -> None:
             problem = check(refused, 404, "not-found")
             assert "etag" not in refused.headers
             assert problem["detail"].replace(identity, "net_aaaa") == absent.json()["detail"], (method, url)
+            later = {**two.two, **extra, "prefer": "respond-async"}
+            assert client.request(method, url, json=body, headers=later).status_code == 404, (method, url)
     seen = client.get(path, headers=two.one).json()
     assert (seen["name"], seen["version"]) == ("hidden", 2)
 
@@ -241,6 +243,21 @@ def test_every_path_with_a_network_is_covered_above(two: Two) -> None:
         if path.startswith("/v1/networks/{network}/"):
             first = "/" + path.removeprefix("/v1/networks/{network}/").split("/")[0]
             assert first in computing or f"{{path}}{first}" in source, path
+
+
+def test_jobs_are_their_owners_too(two: Two) -> None:
+    client, waits = two.client, {"prefer": "respond-async"}
+    path = client.post("/v1/networks", json=XOR, headers=two.one).headers["location"]
+    queued = client.post(f"{path}/sgd-step", json=STEP, headers={**two.one, **waits, "idempotency-key": "job"})
+    assert queued.status_code == 202
+    job = queued.headers["location"]
+    for method, url in (("GET", job), ("GET", f"{job}/result"), ("GET", f"{job}/events"), ("DELETE", job)):
+        check(client.request(method, url, headers=two.two), 404, "not-found")
+    assert client.get(f"{job}?wait=20", headers=two.one).json()["status"] == "succeeded"
+    assert client.get(f"{job}/result", headers=two.one).json()["version"] == 1
+    assert [one["id"] for one in client.get("/v1/jobs", headers=two.one).json()["jobs"]] == [job.rsplit("/", 1)[1]]
+    assert client.get("/v1/jobs", headers=two.two).json()["jobs"] == []
+    check(client.get(job), 401, "unauthorized")
 
 
 def test_keys_of_one_owner_share_and_outlive_each_other(two: Two) -> None:

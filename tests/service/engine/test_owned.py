@@ -63,6 +63,7 @@ def test_what_is_anothers_is_not_there(tmp_path: Path) -> None:
             lambda view: view.snapshot(network),
             lambda view: view.at_version(network, 0),
             lambda view: view.write(network, plus_one, stale, SMALL),
+            lambda view: view.look(network, stale),
             lambda view: view.restore(network, "kept", stale),
             lambda view: view.create_checkpoint(network, "other", None, stale),
             lambda view: view.delete_checkpoint(network, "kept", stale),
