@@ -13,9 +13,13 @@ ASYNC = {"prefer": "respond-async"}
 BATCH = {"inputs": [[0.0, 1.0], [1.0, 1.0]]}
 STEP = {**BATCH, "targets": [[1.0], [0.0]], "optimizer": {"kind": "sgd", "learning_rate": 0.5}}
 
-SLOW = {"inputs": 1, "layers": [{"units": 1000, "activation": "tanh"}] * 4 + [{"units": 1, "activation": "tanh"}]}
-"""A network on which `slow` takes a second or so: 3 million weights, 2000 examples."""
-SLOW_BATCH = {"inputs": [[0.5]] * 2000, "targets": [[0.0]] * 2000}
+SLOW = {
+    "inputs": 1,
+    "layers": [{"units": 1000, "activation": "tanh"}] * 6 + [{"units": 1, "activation": "tanh"}],
+    "dtype": "float64",
+}
+"""A network on which `slow` takes a second or so: 5 million weights, 1000 examples."""
+SLOW_BATCH = {"inputs": [[0.5]] * 1000, "targets": [[0.0]] * 1000}
 SLOW_STEP = {**SLOW_BATCH, "optimizer": {"kind": "sgd", "learning_rate": 0.01}}
 
 
