@@ -11,14 +11,14 @@ from typing import Any, get_args
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from service.commands import keys
+from service.commands import keys, upkeep
 from service.settings import Settings
 
 __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and give its exit status: 0 done, 1 could not start, 2 wrong usage."""
+    """Run one command and give its exit status: 0 done, 1 could not start or found damage, 2 wrong usage or not done."""
     given = vars(_parser().parse_args(arguments))
     command = given.pop("command")
     flags = {name: value for name, value in given.items() if name in Settings.model_fields and value is not None}
@@ -29,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     if command == "keys":
         return keys.run(settings, given)
+    if command in upkeep.COMMANDS:
+        return upkeep.run(command, settings, given)
     return _openapi() if command == "openapi" else _serve(settings)
 
 
@@ -41,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_flag(serve, name, field)
     commands.add_parser("openapi", help="print the OpenAPI document")
     keys.add(commands)
+    upkeep.add(commands)
     return parser
 
 

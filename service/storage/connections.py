@@ -17,7 +17,7 @@ import apsw.sqlite_extra
 
 from service.errors import StorageUnavailable
 
-__all__ = ["Readers", "open_writer"]
+__all__ = ["Readers", "open_copy", "open_reader", "open_writer"]
 
 _MINIMUM: Final = (3, 51, 3)
 _RESERVED: Final = 8  # bytes at the end of a page that hold its checksum
@@ -53,11 +53,34 @@ def open_writer(path: Path) -> apsw.Connection:
     return connection
 
 
+def open_reader(path: Path) -> apsw.Connection:
+    """A connection that only reads, and leaves the log as it is when it closes.
+
+    Raises:
+        StorageUnavailable: SQLite is too old. apsw.Error: the file cannot be opened.
+    """
+    _check_library()
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY, vfs=_VFS)
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    connection.set_busy_timeout(_BUSY_MILLISECONDS)
+    return connection
+
+
+def open_copy(path: Path) -> apsw.Connection:
+    """A new database that another one is copied into, page by page, each under its checksum."""
+    connection = apsw.Connection(str(path), vfs=_VFS)
+    connection.reserve_bytes(reserve=_RESERVED)
+    # Pages come from the source's log without checksums. They get theirs when they are written, but only once the file
+    # has a first page that says so, and a copy that outgrows the cache would write that page last.
+    connection.pragma("user_version", 1)
+    return connection
+
+
 class Readers:
     """Connections that only read, lent to one thread at a time; they never wait for the writer."""
 
     def __init__(self, path: Path) -> None:
-        self._path = str(path)
+        self._path = path
         self._lock = threading.Lock()
         self._idle: list[apsw.Connection] = []
         self._closed = False
@@ -89,9 +112,7 @@ class Readers:
                 raise StorageUnavailable("the store is closed")
             if self._idle:
                 return self._idle.pop()
-        connection = apsw.Connection(self._path, flags=apsw.SQLITE_OPEN_READONLY, vfs=_VFS)
-        connection.set_busy_timeout(_BUSY_MILLISECONDS)
-        return connection
+        return open_reader(self._path)
 
 
 @cache

@@ -1,6 +1,6 @@
 """The quick look at a database that a start takes: whatever it finds wrong stops the start, before anything is written.
 
-It takes two seconds at most. The bytes of states are left out: each is checked against its digest when it is read, and
+It takes two seconds at most. The bytes of states and of jobs are left out: each is checked against its digest when it is read, and
 damage to one network's numbers is no reason to refuse all the others.
 """
 
@@ -20,7 +20,7 @@ __all__ = ["require_sound"]
 
 _PATIENCE: Final = 2.0
 _STEPS: Final = 10_000  # of SQLite's machine between two looks at the clock
-_STATES: Final = "contents"
+_CHECKED_WHEN_READ: Final = ("contents", "job_parts")
 _GROWING: Final = ("versions", "receipts")
 
 
@@ -64,7 +64,7 @@ def _tables(connection: apsw.Connection, path: Path) -> list[str]:
     except apsw.Error as error:
         raise _damaged(path, f"the list of tables: {meaning(error, connection) or error}") from error
     last = [name for name in _GROWING if name in names]
-    return [name for name in names if name not in {*last, _STATES}] + last
+    return [name for name in names if name not in {*last, *_CHECKED_WHEN_READ}] + last
 
 
 def _damaged(path: Path, what: str) -> StorageUnavailable:

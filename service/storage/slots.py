@@ -1,16 +1,17 @@
 """Large states live in preallocated files that are overwritten in turn: the pool is the whole garbage collection.
 
-A slot that a committed row or a reader holds is never overwritten. The rows are the truth: at start the pool is rebuilt
+A slot that a committed row, a reader or a backup holds is never overwritten. The rows are the truth: at start the pool is rebuilt
 from them, so that a crash between a slot and its row leaves a free slot and nothing else.
 """
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 import threading
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -62,13 +63,17 @@ class Slots:
         Raises:
             OSError: no room, or the device failed; the slot is given back.
         """
-        number = self._take(encoded.nbytes, owner)
-        try:
-            self._fill(number, encoded)
-        except OSError:
+        copied: set[int] = set()
+        while True:
+            number = self._take(encoded.nbytes, owner, copied)
+            try:
+                if self._fill(number, encoded):
+                    return number
+            except OSError:
+                self.release([number])
+                raise
+            copied.add(number)
             self.release([number])
-            raise
-        return number
 
     def read(self, number: int, owner: Owner, nbytes: int) -> memoryview | None:
         """The slot's first `nbytes` bytes, or None where the owner has given it up; held as long as the view lives.
@@ -104,11 +109,13 @@ class Slots:
         with self._lock:
             self._trim(room=0)
 
-    def _take(self, nbytes: int, owner: Owner) -> int:
+    def _take(self, nbytes: int, owner: Owner, besides: Container[int] = ()) -> int:
         capacity = -(-nbytes // _STEP) * _STEP
         with self._lock:
             fits = [
-                (slot.capacity, number) for number, slot in self._free() if capacity <= slot.capacity <= 2 * capacity
+                (slot.capacity, number)
+                for number, slot in self._free()
+                if capacity <= slot.capacity <= 2 * capacity and number not in besides
             ]
             if fits:
                 number = min(fits)[1]
@@ -136,9 +143,12 @@ class Slots:
             os.close(descriptor)
         sync_folder(self._folder)
 
-    def _fill(self, number: int, encoded: Encoded) -> None:
+    def _fill(self, number: int, encoded: Encoded) -> bool:
+        """Write and sync; False, and nothing written, where another process copies the slot (`backup`) just now."""
         descriptor = os.open(self._path(number), os.O_WRONLY)
         try:
+            if not _lock(descriptor):
+                return False
             offset = 0
             for piece in encoded.pieces:
                 view = memoryview(piece)
@@ -149,6 +159,7 @@ class Slots:
                 os.fdatasync(descriptor)
             except OSError as error:
                 raise SyncError(error.errno, error.strerror) from error
+            return True
         finally:
             os.close(descriptor)
 
@@ -182,6 +193,14 @@ class Slots:
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:08d}{_SUFFIX}"
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def sync_folder(folder: Path) -> None:

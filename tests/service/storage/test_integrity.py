@@ -8,11 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import apsw
 import pytest
 
 from service.errors import CorruptState, StorageUnavailable
 from service.storage import integrity
+from service.storage.connections import open_reader
 from tests.contracts import stores
 from tests.contracts.drawings import commit, create, same, state
 from tests.service.storage.strace import ROOT
@@ -125,7 +125,7 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pages_of(folder: Path, table: str) -> list[int]:
-    connection = apsw.Connection(str(folder / "gradwire.db"), flags=apsw.SQLITE_OPEN_READONLY, vfs="cksmvfs")
+    connection = open_reader(folder / "gradwire.db")
     found = [page for (page,) in connection.execute("SELECT pageno FROM dbstat WHERE name = ?", (table,))]
     connection.close()
     return found
