@@ -13,6 +13,7 @@ import pytest
 from service.errors import CorruptState, StorageUnavailable
 from service.storage import backup
 from service.storage.backup import copy_store
+from service.storage.connections import open_reader
 from service.storage.doctor import examine
 from tests.contracts import stores
 from tests.contracts.drawings import commit, create, receipt, same, state
@@ -207,3 +208,13 @@ except StorageFull as error:
         done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, text=True, capture_output=True, check=False)
         assert done.stdout == "the disk is full; there is no copy\n", done.stderr
         assert {path.name for path in tmp_path.iterdir()} == {"data"}
+
+
+def test_every_table_that_holds_slots_is_known(tmp_path: Path) -> None:
+    """One that is not in `service.storage.pieces` would be left out of backups, and the doctor would not look at it."""
+    stores.inline(tmp_path).close()
+    connection = open_reader(tmp_path / "gradwire.db")
+    query = "SELECT t.name FROM sqlite_schema AS t JOIN pragma_table_info(t.name) AS c ON c.name = 'slot'"
+    holding = {table for (table,) in connection.execute(query)}
+    connection.close()
+    assert holding == {"snapshots", "job_parts"}
