@@ -1,37 +1,81 @@
-"""The bytes of a request's body, counted while they arrive: never more than the limit is held."""
+"""The bytes of a request's body, counted while they arrive and while they expand: never more than the limit is held.
+
+A body that comes in parts goes into one buffer, so that it is in memory once.
+"""
 
 from __future__ import annotations
 
-from starlette.requests import Request
+import asyncio
+import zlib
+from collections.abc import Iterator
+from typing import Final
+
+from starlette.requests import ClientDisconnect, Request
 
 from service.codecs.pointers import excerpt
 from service.errors import MalformedBody, TooLarge, UnsupportedMediaType
 
-__all__ = ["read_body"]
+__all__ = ["ENCODINGS", "Bytes", "header_values", "read_body"]
+
+Bytes = bytes | bytearray
+
+_WINDOWS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+"""zlib's `wbits` for each content encoding: with gzip's header, and with zlib's (RFC 9110, 8.4.1)."""
+ENCODINGS: Final = ("gzip", "deflate", "identity")
+_MEMBERS: Final = {"gzip": 64, "x-gzip": 64, "deflate": 1}
+_AT_ONCE: Final = 8 * 2**20
+"""Bytes of a buffer that are there before the body is: a client that announces more has to send it first."""
+_PIECE: Final = 2**20
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """The whole body, at most `limit` bytes of it, whether it came with a Content-Length or in chunks.
+async def read_body(request: Request, limit: int) -> Bytes:
+    """The whole body, at most `limit` bytes of it as it comes and as it is when it has been decoded.
 
     Raises:
         TooLarge: more than `limit` bytes; where Content-Length says so, before any of them is read.
-        UnsupportedMediaType: a content encoding other than identity.
-        MalformedBody: a Content-Length that is not a number.
+        UnsupportedMediaType: a content encoding other than gzip, deflate and identity.
+        MalformedBody: a Content-Length that is not a number, or bytes that are not in their encoding.
     """
-    _require_identity(",".join(request.headers.getlist("content-encoding")))
-    _require_room(_announced(request.headers.get("content-length")), limit)
-    chunks: list[bytes] = []
-    received = 0
-    async for chunk in request.stream():
-        received += len(chunk)
-        _require_room(received, limit)
-        chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    encoding = _encoding(header_values(request, b"content-encoding"))
+    announced = _announced(header_values(request, b"content-length"))
+    _require_room(announced, limit)
+    body = await _whole(request, announced, limit)
+    return body if encoding == "identity" or not body else await asyncio.to_thread(_decoded, body, encoding, limit)
 
 
-def _announced(header: str | None) -> int:
-    if header is None:
+def header_values(request: Request, name: bytes) -> list[str]:
+    """The values of a header, in order; `name` in lower case."""
+    return [value.decode("latin-1") for key, value in request.scope["headers"] if key == name]
+
+
+async def _whole(request: Request, announced: int, limit: int) -> Bytes:
+    first, more = await _part(request)
+    _require_room(len(first), limit)
+    if not more:
+        return first
+    buffer = bytearray(min(announced, _AT_ONCE))
+    buffer[: len(first)] = first
+    received = len(first)
+    while more:
+        part, more = await _part(request)
+        _require_room(received + len(part), limit)
+        buffer[received : received + len(part)] = part  # past the end, it grows
+        received += len(part)
+    del buffer[received:]
+    return buffer
+
+
+async def _part(request: Request) -> tuple[bytes, bool]:
+    message = await request.receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    return message.get("body", b""), message.get("more_body", False)
+
+
+def _announced(headers: list[str]) -> int:
+    if not headers:
         return 0
+    header = headers[0]
     # Python's int() takes signs, underscores and other scripts' digits; HTTP does not.
     if not (header.isascii() and header.isdigit() and len(header) <= 20):
         raise MalformedBody("The Content-Length header is not a number of bytes.")
@@ -45,9 +89,49 @@ def _require_room(size: int, limit: int) -> None:
         )
 
 
-def _require_identity(header: str) -> None:
-    encodings = [part.strip().lower() for part in header.split(",") if part.strip()]
-    if any(encoding != "identity" for encoding in encodings):
-        raise UnsupportedMediaType(
-            f"The content encoding {excerpt(header)!r} is not spoken here: send the body as it is.", ("identity",)
-        )
+def _encoding(headers: list[str]) -> str:
+    if not headers:
+        return "identity"
+    named = [part.strip().lower() for part in ",".join(headers).split(",")]
+    applied = [name for name in named if name not in {"", "identity"}]
+    if not applied:
+        return "identity"
+    if len(applied) > 1 or applied[0] not in _WINDOWS:
+        text = excerpt(",".join(headers))
+        raise UnsupportedMediaType(f"The content encoding {text!r} is not spoken here: use gzip or deflate.", ENCODINGS)
+    return applied[0]
+
+
+def _decoded(body: Bytes, encoding: str, limit: int) -> bytearray:
+    """The body without its encoding."""
+    expanded = bytearray()
+    try:
+        for piece in _pieces(memoryview(body), encoding):
+            expanded += piece
+            _require_room(len(expanded), limit)
+    except zlib.error as error:
+        raise MalformedBody(f"The body is not {encoding}: {excerpt(error, 100)}.") from None
+    return expanded
+
+
+def _pieces(body: memoryview, encoding: str) -> Iterator[bytes]:
+    """What the body expands to, piece by piece; gzip's may have several members, one after another (RFC 1952, 2.2)."""
+    decoder, members = zlib.decompressobj(_WINDOWS[encoding]), 1
+    for at in range(0, len(body), _PIECE):
+        rest: bytes | memoryview = body[at : at + _PIECE]
+        while rest:
+            if decoder.eof:
+                decoder, members = zlib.decompressobj(_WINDOWS[encoding]), members + 1
+            if members > _MEMBERS[encoding]:
+                raise MalformedBody(f"Something stands after the end of the body's {encoding} stream.")
+            yield from _expanded(decoder, rest)
+            rest = decoder.unused_data
+    if not decoder.eof:
+        raise MalformedBody(f"The body's {encoding} stream breaks off.")
+
+
+def _expanded(decoder: zlib._Decompress, data: bytes | memoryview) -> Iterator[bytes]:
+    piece = decoder.decompress(data, _PIECE)
+    while piece:
+        yield piece
+        piece = b"" if decoder.eof else decoder.decompress(decoder.unconsumed_tail, _PIECE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from service.codecs.pointers import excerpt
@@ -32,13 +33,23 @@ class _Range(NamedTuple):
     parameters: dict[str, str]
 
 
-def content_type(header: str | None, supported: Sequence[str] = SUPPORTED) -> str:
+_LONGEST_KEPT: Final = 200
+"""Characters of a header up to which what was read in it is kept: clients send the same few again and again."""
+
+
+def content_type(header: str | None, supported: tuple[str, ...] = SUPPORTED) -> str:
     """The media type of a body, without parameters.
 
     Raises:
         UnsupportedMediaType: no header, a type that is not in `supported`, or a charset other than UTF-8.
         MalformedBody: a supported type whose parameters cannot be read.
     """
+    short = header is None or len(header) <= _LONGEST_KEPT
+    return (_content_type if short else _content_type.__wrapped__)(header, supported)
+
+
+@lru_cache(maxsize=64)
+def _content_type(header: str | None, supported: tuple[str, ...]) -> str:
     named = (header or "").partition(";")[0].strip().lower()
     if named not in supported:
         said = f"The body's media type {excerpt(named)!r} is" if named else "A body without a Content-Type is"
@@ -52,7 +63,7 @@ def content_type(header: str | None, supported: Sequence[str] = SUPPORTED) -> st
     return named
 
 
-def negotiate(accept: str | None, request_type: str = JSON, available: Sequence[str] = SUPPORTED) -> str:
+def negotiate(accept: str | None, request_type: str = JSON, available: tuple[str, ...] = SUPPORTED) -> str:
     """The media type of the answer, by RFC 9110's rules: the most specific range that names a type gives its quality.
 
     The highest quality wins; then a type that is named rather than met by a wildcard; then the type of the request;
@@ -62,6 +73,12 @@ def negotiate(accept: str | None, request_type: str = JSON, available: Sequence[
         NotAcceptable: no available type is allowed.
         MalformedBody: the header cannot be read.
     """
+    short = accept is None or len(accept) <= _LONGEST_KEPT
+    return (_negotiate if short else _negotiate.__wrapped__)(accept, request_type, available)
+
+
+@lru_cache(maxsize=256)
+def _negotiate(accept: str | None, request_type: str, available: tuple[str, ...]) -> str:
     if accept is None or not accept.strip():
         accept = "*/*"
     ranges = list(_ranges(accept, "Accept"))

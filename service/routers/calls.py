@@ -21,7 +21,17 @@ from service.jobs import Ended, Kind, Submission, Work, described
 from service.operations.service import Service
 from service.routers import query
 from service.routers.endpoint import Handler
-from service.routers.exchange import Asked, guard_of, jobs_of, network_of, read, respond, service_of
+from service.routers.exchange import (
+    Asked,
+    guard_of,
+    jobs_of,
+    network_of,
+    read,
+    respond,
+    responded,
+    service_of,
+    validated,
+)
 from service.routers.prefer import Preference, preference
 from service.routers.results import result_response
 from service.schemas.validation import validate
@@ -64,17 +74,17 @@ def handler(call: Call[Any]) -> Handler:
         preferred = preference(request)
         asked = await read(request)
         guard = guard_of(request, asked) if call.writes or preferred is not None else Guard()
-        body = validate(call.model, asked.document)
+        body = await validated(call.model, asked)
         network = network_of(request)
         snapshot = await service_of(request).engine.snapshot(network)
         if preferred is not None:
             submission = Submission(
-                call.kind, network, asked.body, asked.media, asked.wanted, guard, service_of(request).owner
+                call.kind, network, bytes(asked.body), asked.media, asked.wanted, guard, service_of(request).owner
             )
             job = await _job(request, call, snapshot, body, submission)
             return await _told(request, job, preferred, asked)
         done = await call.run(service_of(request), snapshot, body, guard)
-        return respond(done.document, asked.wanted, status=done.status, version=done.version)
+        return await responded(done.document, asked.wanted, status=done.status, version=done.version)
 
     return answer
 

@@ -9,6 +9,7 @@ from typing import Final, Literal
 import xxhash
 from starlette.requests import Request
 
+from service.codecs.body import Bytes, header_values
 from service.engine.base import Guard
 from service.errors import MalformedBody
 
@@ -21,7 +22,7 @@ _VERSION: Final = re.compile(r'"(0|[1-9][0-9]{0,15})"')
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
 
-def guard(request: Request, body: bytes = b"", media: str = "") -> Guard:
+def guard(request: Request, body: Bytes = b"", media: str = "") -> Guard:
     """The guard of a write, from `If-Match` and `Idempotency-Key`.
 
     The fingerprint covers the method, path, query, media type and bytes of the body. `If-Match` is left out: a client
@@ -59,14 +60,14 @@ def single_header(request: Request, name: str) -> str | None:
     Raises:
         MalformedBody: it is there twice, so that which one counts is anybody's guess.
     """
-    values = request.headers.getlist(name)
+    values = header_values(request, name.encode())
     if len(values) > 1:
         raise MalformedBody(f"The header {name} is there {len(values)} times.")
     return values[0] if values else None
 
 
 def _tags(request: Request, name: str) -> list[str] | Literal["*"] | None:
-    values = request.headers.getlist(name)
+    values = header_values(request, name.encode())
     if not values:
         return None
     text = ",".join(values).strip()
@@ -93,7 +94,7 @@ def _versions(tags: Sequence[str]) -> set[int]:
     return {int(found[1]) for tag in tags if (found := _VERSION.fullmatch(tag))}
 
 
-def _fingerprint(request: Request, body: bytes, media: str) -> str:
+def _fingerprint(request: Request, body: Bytes, media: str) -> str:
     digest = xxhash.xxh3_128()
     scope = request.scope
     for part in (request.method.encode(), scope["raw_path"], scope["query_string"], media.encode()):

@@ -8,6 +8,7 @@ from typing import Final
 
 from starlette.requests import Request
 
+from service.codecs.body import header_values
 from service.errors import MalformedBody
 
 __all__ = ["Preference", "preference"]
@@ -40,7 +41,7 @@ def preference(request: Request) -> Preference | None:
     Raises:
         MalformedBody: the header cannot be read, or `wait` is not a number of seconds.
     """
-    values = request.headers.getlist("prefer")
+    values = header_values(request, b"prefer")
     if not values:
         return None
     found = _elements(",".join(values))

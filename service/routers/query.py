@@ -25,6 +25,8 @@ def known(request: Request, names: Collection[str] = ()) -> dict[str, str]:
     Raises:
         InvalidInput: with a pointer to each that is not.
     """
+    if not request.scope["query_string"]:
+        return {}
     faults = []
     found: dict[str, str] = {}
     for name, value in request.query_params.multi_items():

@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 import core.errors as core
 import service.errors as errors
+from service.codecs.body import ENCODINGS
 from service.codecs.media import PROBLEM, SUPPORTED
 from service.problems import PROBLEMS, face_of, install, page, respond
 from service.schemas.service import Problem
@@ -31,7 +32,6 @@ def _subclasses(kind: type) -> set[type]:
     return {kind} | {deeper for below in kind.__subclasses__() for deeper in _subclasses(below)}
 
 
-ONLY = ("identity",)
 SPOKEN = ", ".join(SUPPORTED)
 
 
@@ -55,11 +55,11 @@ CASES: list[tuple[Exception, str, int, dict[str, str], dict[str, Any]]] = [
         _of("supported", *SUPPORTED),
     ),
     (
-        errors.UnsupportedMediaType("d", ("identity",)),
+        errors.UnsupportedMediaType("d", ENCODINGS),
         "unsupported-media-type",
         415,
-        {"accept-encoding": "identity"},
-        _of("supported", "identity"),
+        {"accept-encoding": "gzip, deflate, identity"},
+        _of("supported", *ENCODINGS),
     ),
     (errors.NotAcceptable("d", SUPPORTED), "not-acceptable", 406, {}, {"available": [*SUPPORTED]}),
     (errors.NotFound("d"), "not-found", 404, {}, {}),
