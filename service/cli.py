@@ -11,7 +11,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from service.commands import keys, upkeep
+from service.commands import keys, lists, upkeep
 from service.settings import Settings
 
 __all__ = ["main"]
@@ -31,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return keys.run(settings, given)
     if command in upkeep.COMMANDS:
         return upkeep.run(command, settings, given)
+    if command in lists.COMMANDS:
+        return lists.run(command, settings, given)
     return _openapi() if command == "openapi" else _serve(settings)
 
 
@@ -44,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("openapi", help="print the OpenAPI document")
     keys.add(commands)
     upkeep.add(commands)
+    lists.add(commands)
     return parser
 
 
