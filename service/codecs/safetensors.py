@@ -7,6 +7,7 @@ optional `__metadata__` of strings, then the tensors, without holes. Source: hug
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeGuard
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy.typing as npt
 import orjson
 
 from service.codecs import json, names
-from service.codecs.arrays import number_leaves, require_finite
+from service.codecs.arrays import require_finite
 from service.codecs.pointers import excerpt
 from service.codecs.strict import REPEATED
 from service.errors import Fault, InvalidInput, MalformedBody, TooLarge
@@ -39,9 +40,32 @@ _DTYPES: Final = {
     "U16": "<u2",
     "U8": "|u1",
 }
+_KEPT: Final = 4096
+"""Bytes of a header up to which what it says is kept."""
+_EMPTY: Final = {np.dtype(code): np.empty(0, code) for code in _DTYPES.values()}
 _NAMES: Final = {np.dtype(code): name for name, code in _DTYPES.items()}
 
 Array = npt.NDArray[Any]
+
+
+class _Tensor(NamedTuple):
+    """A tensor of a header that was checked, ready to be seen in the data."""
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    begin: int
+    numbers: int
+
+
+class _Layout(NamedTuple):
+    """All that a header says."""
+
+    tensors: tuple[_Tensor, ...]
+    options: bytes | None
+    """The JSON text of the fields that are not arrays."""
+    is_flat: bool
+    """Whether every tensor is a field of the document itself."""
 
 
 class _Entry(NamedTuple):
@@ -64,7 +88,21 @@ def parse(body: bytes | bytearray) -> dict[str, Any]:
         InvalidInput: it is, with a wrong name, a repeated field, a dtype that is not read here; with pointers.
         TooLarge: a header over 1 MB, or too many tensors.
     """
-    header, data = _split(body)
+    start = _header_end(body)
+    text = bytes(body[8:start])
+    layout = (_layout if start <= _KEPT else _layout.__wrapped__)(text, len(body) - start)
+    data = memoryview(body).toreadonly()
+    tensors = {tensor.name: _view(tensor, data, start) for tensor in layout.tensors}
+    options = {} if layout.options is None else json.parse(layout.options, "The safetensors metadata")
+    if layout.is_flat and options.keys().isdisjoint(tensors):
+        return {**options, **tensors}
+    return names.nest(tensors, options)
+
+
+@lru_cache(maxsize=256)
+def _layout(text: bytes, size: int) -> _Layout:
+    """What a header says of `size` bytes of data. Clients send the same few headers again and again."""
+    header = _header(text)
     metadata = header.pop(_METADATA, {})
     if len(header) > MAX_TENSORS:
         raise TooLarge(
@@ -72,14 +110,15 @@ def parse(body: bytes | bytearray) -> dict[str, Any]:
             {"tensors": len(header), "limit": MAX_TENSORS},
         )
     entries = sorted(_entry(name, value) for name, value in header.items())
-    _require_whole(entries, len(data))
+    _require_whole(entries, size)
     names.require_names(header)
     for entry in entries:
         if entry.dtype not in _DTYPES:
             detail = f"The dtype {excerpt(entry.dtype)!r} is not read here: use F32 or F64."
             raise InvalidInput(detail, (Fault(names.locate(entry.name, header), detail),))
     places = {entry.name: entry for entry in entries}
-    return names.nest({name: _view(places[name], data) for name in header}, _options(metadata))
+    is_flat = all("." not in name and name != "layer" for name in header)
+    return _Layout(tuple(_tensor(places[name]) for name in header), _options(metadata), is_flat)
 
 
 def render(document: dict[str, Any]) -> bytes:
@@ -88,24 +127,32 @@ def render(document: dict[str, Any]) -> bytes:
     Raises:
         NonFinite: a NaN or an infinity is in it.
     """
-    require_finite(number_leaves(document))
     tensors, rest = names.flatten(document)
-    # The widest items come first, so that every tensor lies aligned.
-    ordered = sorted(tensors.items(), key=lambda item: -item[1].dtype.itemsize)
+    require_finite(tensors.values())
     header: dict[str, Any] = {_METADATA: {"json": json.render(rest).decode("utf-8")}}
     chunks: list[Any] = []
     end = 0
-    for name, array in ordered:
-        plain = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    # The widest items come first, so that every tensor lies aligned.
+    for name, array in sorted(tensors.items(), key=_width):
+        plain = array if array.flags.c_contiguous and array.dtype in _NAMES else _plain(array)
         begin, end = end, end + plain.nbytes
         header[name] = {"dtype": _NAMES[plain.dtype], "shape": plain.shape, "data_offsets": (begin, end)}
         chunks.append(plain)
     text = orjson.dumps(header)
     text += b" " * (-len(text) % 8)
-    return b"".join([len(text).to_bytes(8, "little"), text, *chunks])
+    return b"".join((len(text).to_bytes(8, "little"), text, *chunks))
 
 
-def _split(body: bytes | bytearray) -> tuple[dict[str, Any], memoryview]:
+def _width(item: tuple[str, Array]) -> int:
+    return -item[1].dtype.itemsize
+
+
+def _plain(array: Array) -> Array:
+    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+
+
+def _header_end(body: bytes | bytearray) -> int:
+    """Where the data begins."""
     if len(body) < 8:
         raise _broken(f"{len(body)} bytes are too few for a header's length.")
     length = int.from_bytes(body[:8], "little")
@@ -114,10 +161,9 @@ def _split(body: bytes | bytearray) -> tuple[dict[str, Any], memoryview]:
     if length > MAX_HEADER:
         detail = f"The safetensors header has {length} bytes; the limit is {MAX_HEADER}."
         raise TooLarge(detail, {"header_bytes": length, "limit": MAX_HEADER})
-    text = bytes(body[8 : 8 + length])
-    if not text.startswith(b"{"):
+    if body[8:9] != b"{":
         raise _broken("its header does not begin with a brace.")
-    return _header(text), memoryview(body)[8 + length :]
+    return 8 + length
 
 
 def _header(text: bytes) -> dict[str, Any]:
@@ -165,16 +211,26 @@ def _require_whole(entries: list[_Entry], size: int) -> None:
         raise _broken(f"its tensors take {end} bytes of {size}.")
 
 
-def _view(entry: _Entry, data: memoryview) -> Array:
-    array: Array = np.frombuffer(data[entry.begin : entry.end], dtype=_DTYPES[entry.dtype]).reshape(entry.shape)
+def _tensor(entry: _Entry) -> _Tensor:
+    dtype = np.dtype(_DTYPES[entry.dtype])
+    return _Tensor(entry.name, dtype, tuple(entry.shape), entry.begin, (entry.end - entry.begin) // dtype.itemsize)
+
+
+def _view(tensor: _Tensor, data: memoryview, start: int) -> Array:
+    flat: Array = (
+        np.frombuffer(data, tensor.dtype, tensor.numbers, start + tensor.begin)
+        if tensor.numbers
+        else _EMPTY[tensor.dtype]
+    )
+    array = flat.reshape(tensor.shape)
     return array if array.flags.aligned else array.copy()
 
 
-def _options(metadata: object) -> dict[str, Any]:
+def _options(metadata: object) -> bytes | None:
     """The fields that are not arrays. Other entries of the metadata belong to other programs."""
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise _broken("its metadata is not an object of strings.")
-    return json.parse(metadata["json"].encode("utf-8"), "The safetensors metadata") if "json" in metadata else {}
+    return metadata["json"].encode("utf-8") if "json" in metadata else None
 
 
 def _broken(why: str) -> MalformedBody:

@@ -73,7 +73,7 @@ def test_safetensors_come_back_to_the_same_bits(document: dict[str, Any]) -> Non
 @given(DOCUMENTS)
 def test_both_media_types_say_the_same(document: dict[str, Any]) -> None:
     through = parse(render(document, SAFETENSORS), SAFETENSORS)
-    assert parse(render(through, JSON), JSON) == parse(render(document, JSON), JSON)
+    assert _bits(parse(render(through, JSON), JSON)) == _bits(parse(render(document, JSON), JSON))
 
 
 @pytest.mark.parametrize(("to", "document"), GOOD)
