@@ -52,7 +52,10 @@ class Item:
 
 
 class Pace:
-    """Seconds that an operation takes, of each network that was seen lately and of all together."""
+    """Seconds that an operation takes, of each network that was seen lately and of all together.
+
+    Work that belongs to no network (`""`: drawing a start, copying) tells nothing of theirs: its operations are others.
+    """
 
     def __init__(self) -> None:
         self._all = 0.0
@@ -60,12 +63,13 @@ class Pace:
 
     def seconds(self, network: str, operations: int) -> float:
         """What so many operations will take, as far as is known."""
-        return operations * self._of.get(network, self._all)
+        return operations * self._of.get(network, self._all if network else 0.0)
 
     def took(self, network: str, operations: int, seconds: float) -> None:
         """Learn from a computation that has ended."""
         each = seconds / max(1, operations)
-        self._all = _mean(self._all, each)
+        if network:
+            self._all = _mean(self._all, each)
         self._of[network] = _mean(self._of.get(network, each), each)
         self._of.move_to_end(network)
         if len(self._of) > _REMEMBERED:

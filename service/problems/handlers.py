@@ -13,7 +13,7 @@ from starlette.responses import Response
 from core.errors import CoreError
 from service.codecs.media import PROBLEM
 from service.codecs.pointers import excerpt
-from service.errors import ServiceError
+from service.errors import Overloaded, ServiceError
 from service.logs import REQUEST_ID
 from service.problems.faces import face_of
 
@@ -40,7 +40,8 @@ def respond(error: Exception) -> Response:
 
 async def _answer(request: Request, error: Exception) -> Response:
     response = respond(error)
-    if response.status_code >= 500:
+    # Refusing what is too much is no fault, and a line for each would be more of it.
+    if response.status_code >= 500 and not isinstance(error, Overloaded):
         place = f"{request.method} {excerpt(request.url.path, 200)}"
         _log.error("%s: %s: %s", place, type(error).__name__, excerpt(error, 500))
     return response

@@ -130,6 +130,9 @@ def test_pace_is_learned_by_network() -> None:
         pace.took("b", 1000, 0.1)
     assert pace.seconds("b", 1000) == pytest.approx(0.1, rel=0.01)
     assert pace.seconds("a", 1000) == pytest.approx(1.0)
+    pace.took("", 1, 1000.0)
+    assert pace.seconds("", 2) == 2000.0
+    assert pace.seconds("new", 1000) < 1.0
     for number in range(5000):
         pace.took(f"n{number}", 1, 1.0)
     assert len(pace._of) <= 4096
