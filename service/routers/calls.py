@@ -19,7 +19,7 @@ from service.codecs.media import SAFETENSORS
 from service.engine.base import Guard, Snapshot
 from service.jobs import Ended, Kind, Submission, Work, described
 from service.operations.service import Service
-from service.routers import query
+from service.routers import conditions, query
 from service.routers.endpoint import Handler
 from service.routers.exchange import (
     Asked,
@@ -73,7 +73,11 @@ def handler(call: Call[Any]) -> Handler:
         query.known(request)
         preferred = preference(request)
         asked = await read(request)
-        guard = guard_of(request, asked) if call.writes or preferred is not None else Guard()
+        if call.writes or preferred is not None:
+            guard = guard_of(request, asked)
+        else:
+            conditions.key_of(request)  # nothing is written under it; one that is none is refused all the same
+            guard = Guard()
         body = await validated(call.model, asked)
         network = network_of(request)
         snapshot = await service_of(request).engine.snapshot(network)

@@ -13,7 +13,7 @@ from service.codecs.body import Bytes, header_values
 from service.engine.base import Guard
 from service.errors import MalformedBody
 
-__all__ = ["etag", "guard", "matches_none", "single_header"]
+__all__ = ["etag", "guard", "key_of", "matches_none", "single_header"]
 
 _TAG: Final = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _ELEMENT: Final = re.compile(rf"[ \t]*+({_TAG})?[ \t]*+(?:,|\Z)")
@@ -31,14 +31,24 @@ def guard(request: Request, body: Bytes = b"", media: str = "") -> Guard:
     Raises:
         MalformedBody: a header that cannot be read, or a key that is there twice.
     """
-    key = single_header(request, "idempotency-key")
-    if key is not None and not _KEY.fullmatch(key):
-        raise MalformedBody("The Idempotency-Key header is not 1 to 255 visible ASCII characters.")
+    key = key_of(request)
     tags = _tags(request, "if-match")
     fingerprint = "" if key is None else _fingerprint(request, body, media)
     if tags is None or tags == "*":
         return Guard(tags, key, fingerprint)
     return Guard(frozenset(_versions(tags)), key, fingerprint)
+
+
+def key_of(request: Request) -> str | None:
+    """The `Idempotency-Key`.
+
+    Raises:
+        MalformedBody: it is none, or is there twice.
+    """
+    key = single_header(request, "idempotency-key")
+    if key is not None and not _KEY.fullmatch(key):
+        raise MalformedBody("The Idempotency-Key header is not 1 to 255 visible ASCII characters.")
+    return key
 
 
 def matches_none(request: Request, version: int) -> bool:

@@ -11,14 +11,21 @@ from starlette.requests import Request
 from service.codecs.body import header_values
 from service.errors import MalformedBody
 
-__all__ = ["Preference", "preference"]
+__all__ = ["PATTERN", "Preference", "preference"]
 
-_WORD: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
-_VALUE: Final = rf"""(?:{_WORD}|"(?:[^"\\]|\\.)*+")"""
-_PAIR: Final = rf"({_WORD})(?:[ \t]*+=[ \t]*+({_VALUE})?+)?+"
-_PARAMETERS: Final = rf"(?:[ \t]*+;[ \t]*+(?:{_WORD}(?:[ \t]*+=[ \t]*+(?:{_VALUE})?+)?+)?+)*+"
-_ELEMENT: Final = re.compile(rf"[ \t]*+(?:{_PAIR}{_PARAMETERS})?+[ \t]*+(?:,|\Z)")
-"""One element of the list, which may be empty; nothing in it is read twice."""
+
+def _element(only: str) -> str:
+    """One element of the list, which may be empty; with `only` = "+", a matcher reads nothing in it twice."""
+    blanks, word = rf"[ \t]*{only}", rf"[!#$%&'*+.^_`|~0-9A-Za-z-]+{only}"
+    value = rf"""(?:{word}|"(?:[^"\\]|\\.)*{only}")"""
+    parameter = rf"{word}(?:{blanks}={blanks}(?:{value})?{only})?{only}"
+    parameters = rf"(?:{blanks};{blanks}(?:{parameter})?{only})*{only}"
+    return rf"{blanks}(?:({word})(?:{blanks}={blanks}({value})?{only})?{only}{parameters})?{only}{blanks}"
+
+
+_ELEMENT: Final = re.compile(rf"{_element('+')}(?:,|\Z)")
+PATTERN: Final = rf"^{_element('')}(?:,{_element('')})*$"
+"""The whole header in the dialect of OpenAPI, which has no possessive quantifiers."""
 _SECONDS: Final = re.compile(r"[0-9]{1,9}")
 
 

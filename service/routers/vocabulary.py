@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from service.routers.endpoint import Parameter
+from service.routers.prefer import PATTERN
 from service.routers.query import LARGEST
 
 __all__ = [
@@ -75,12 +76,12 @@ PREFER: Final = Parameter(
     "header",
     "`respond-async`: the call becomes a job, which is answered with 202 once it is on disk. `respond-async, wait=10`:"
     " only if it takes longer than so many seconds. Bad input and a stale `If-Match` are answered at once all the same.",
-    {"type": "string"},
+    {"type": "string", "pattern": PATTERN},
 )
 JOB_KEY: Final = Parameter(
     "Idempotency-Key",
     "header",
-    "Where the call becomes a job: a retry of the same request gets the same job. Otherwise it is not looked at.",
+    "Where the call becomes a job: a retry of the same request gets the same job. Otherwise it changes nothing.",
     {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"},
 )
 LIMIT: Final = Parameter(
