@@ -7,23 +7,22 @@ take the published version and wait for nobody.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from core.backend import Backend
 from core.network import Parameters
 from service.engine.base import Applied, Change, Guard, Snapshot
+from service.engine.caretaking import Caretaking
 from service.engine.fair import Patience
-from service.engine.guards import Keys, Quotas, check, creations, receipt_for, refuse_stale
+from service.engine.guards import check, creations, receipt_for, refuse_stale
 from service.engine.live import Live, LiveNetworks
 from service.engine.memory import Memory
-from service.engine.reads import StoreReads
 from service.engine.states import snapshot_of, state_of
 from service.engine.waiting import Meter, Workers, landed
 from service.errors import NotFound
-from service.storage.base import CheckpointRecord, NetworkRecord, NetworkState, Store, VersionRecord, timestamp
+from service.storage.base import NetworkRecord, NetworkState, Store, VersionRecord, timestamp
 
 __all__ = ["LocalEngine"]
 
@@ -33,7 +32,7 @@ _OPERATIONS_TO_READ: Final = 10
 """About what a number costs that is read from the disk and checked."""
 
 
-class LocalEngine(StoreReads):
+class LocalEngine(Caretaking):
     """`service.engine.base.Engine` over a store. It belongs to one event loop.
 
     Args:
@@ -64,12 +63,8 @@ class LocalEngine(StoreReads):
         meter: Meter | None = None,
     ) -> None:
         workers = Workers(inline_operations, threads, waiting, patience=patience, memory=memory, meter=meter)
-        super().__init__(store, workers)
+        super().__init__(store, workers, LiveNetworks(max_live_bytes, waiting), required=require_if_match)
         self._backend = backend
-        self._required = require_if_match
-        self._live = LiveNetworks(max_live_bytes, waiting)
-        self._keys = Keys(store)
-        self._quotas = Quotas(store)
 
     @property
     def backend(self) -> Backend:
@@ -173,50 +168,6 @@ class LocalEngine(StoreReads):
         size = (await self.snapshot(network)).architecture.parameter_count
         return await self.write(network, change, guard, _OPERATIONS_TO_READ * size)
 
-    async def create_checkpoint(self, network: str, name: str, version: int | None, guard: Guard) -> Applied:
-        """Give a version a name."""
-        with self._keys.claim(network, guard) as earlier:
-            if earlier is not None:
-                return earlier
-            async with self._turn(network, guard) as current:
-                made = CheckpointRecord(name, current.version if version is None else version, timestamp())
-                applied = Applied(current.version, asdict(made), 201)
-                receipt = receipt_for(network, guard, applied)
-                await landed(self._store.create_checkpoint(network, made, current.version, receipt))
-                return applied
-
-    async def delete_checkpoint(self, network: str, name: str, guard: Guard) -> None:
-        """Take a name away."""
-        async with self._turn(network, guard) as current:
-            await landed(self._store.delete_checkpoint(network, name, current.version))
-
-    async def rename(self, network: str, name: str | None, guard: Guard) -> NetworkRecord:
-        """Give a network another name; its version stays."""
-        with self._live.hold(network) as live:
-            self._refuse_stale(live, guard)
-            async with live.turn, live.loading:
-                record = self._store.network(network)
-                check(guard, record.version, required=self._required)
-                renamed = replace(record, name=name, updated_at=timestamp())
-                future = self._store.rename_network(network, name, renamed.updated_at, record.version)
-                await landed(future, lambda: self._publish_record(live, renamed))
-                return renamed
-
-    async def delete(self, network: str, guard: Guard) -> None:
-        """Forget a network."""
-        with self._live.hold(network) as live:
-            self._refuse_stale(live, guard)
-            async with live.turn, live.loading:
-                record = self._store.network(network)
-                check(guard, record.version, required=self._required)
-                self._quotas.look(record.owner)
-
-                def publish() -> None:
-                    self._live.publish(live, None)
-                    self._quotas.changed(record.owner, -1)
-
-                await landed(self._store.delete_network(network, record.version), publish)
-
     async def record(self, network: str) -> NetworkRecord:
         """What a network is, with its current version."""
         found = self._live.find(network)
@@ -241,20 +192,6 @@ class LocalEngine(StoreReads):
 
             await landed(self._store.create_network(record, state, made, receipt), publish)
         return applied
-
-    @asynccontextmanager
-    async def _turn(self, network: str, guard: Guard) -> AsyncIterator[NetworkRecord]:
-        """The record of a network that nobody else writes to meanwhile, once the conditions let the write pass."""
-        with self._live.hold(network) as live:
-            self._refuse_stale(live, guard)
-            async with live.turn:
-                record = self._store.network(network)
-                check(guard, record.version, required=self._required)
-                yield record
-
-    def _refuse_stale(self, live: Live, guard: Guard) -> None:
-        if live.snapshot is not None:
-            refuse_stale(guard, live.snapshot.version, required=self._required)
 
     async def _load(self, network: str, live: Live) -> Snapshot:
         if live.snapshot is not None:
@@ -292,7 +229,3 @@ class LocalEngine(StoreReads):
         future = self._store.commit_version(network, current.version, state, made, receipt)
         await landed(future, lambda: self._live.publish(live, following))
         return applied
-
-    def _publish_record(self, live: Live, record: NetworkRecord) -> None:
-        if live.snapshot is not None:
-            self._live.publish(live, replace(live.snapshot, record=record))
