@@ -125,6 +125,9 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         PRIMARY KEY (job, number)
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    CREATE INDEX jobs_by_end ON jobs (finished_at, ordinal) WHERE finished_at IS NOT NULL;
+    """,
 )
 
 

@@ -154,7 +154,7 @@ def _drop_parts(connection: apsw.Connection, which: str, values: tuple[int | str
 
 def _forget_largest(connection: apsw.Connection, retention: JobRetention) -> list[int]:
     """Results from the oldest on until the rest is within bounds; the newest stays whatever its size."""
-    query = "SELECT job, nbytes FROM job_parts WHERE part = ? ORDER BY job"
+    query = "SELECT job, nbytes FROM job_parts WHERE part = ? ORDER BY rowid"  # in which they came
     results: list[Any] = connection.execute(query, (RESULT,)).fetchall()
     excess = sum(nbytes for _, nbytes in results) - retention.result_bytes
     slots: list[int] = []
@@ -167,18 +167,19 @@ def _forget_largest(connection: apsw.Connection, retention: JobRetention) -> lis
 
 
 def _forget_old(connection: apsw.Connection, retention: JobRetention) -> list[int]:
-    """Everything of the finished jobs that are older than the newest ones that are kept."""
-    finished = "finished_at IS NOT NULL"
-    bound = connection.execute(
-        f"SELECT ordinal FROM jobs WHERE {finished} ORDER BY ordinal DESC LIMIT 1 OFFSET ?",  # noqa: S608  a constant
+    """Everything of the jobs that had finished before the newest ones that are kept."""
+    bound: Any = connection.execute(
+        "SELECT finished_at, ordinal FROM jobs WHERE finished_at IS NOT NULL"
+        " ORDER BY finished_at DESC, ordinal DESC LIMIT 1 OFFSET ?",
         (retention.jobs,),
-    ).get
+    ).fetchone()
     if bound is None:
         return []
-    old = f"job IN (SELECT ordinal FROM jobs WHERE {finished} AND ordinal <= ?)"  # noqa: S608  a constant
-    slots = _drop_parts(connection, old, (int(bound),))
-    connection.execute(f"DELETE FROM job_events WHERE {old}", (bound,))  # noqa: S608  constants
-    connection.execute(f"DELETE FROM jobs WHERE {finished} AND ordinal <= ?", (bound,))  # noqa: S608  a constant
+    old = "finished_at IS NOT NULL AND (finished_at, ordinal) <= (?, ?)"
+    theirs = f"job IN (SELECT ordinal FROM jobs WHERE {old})"  # noqa: S608  a constant
+    slots = _drop_parts(connection, theirs, bound)
+    connection.execute(f"DELETE FROM job_events WHERE {theirs}", bound)  # noqa: S608  constants
+    connection.execute(f"DELETE FROM jobs WHERE {old}", bound)  # noqa: S608  a constant
     return slots
 
 
