@@ -69,6 +69,8 @@ class Endpoint:
     """The slugs of what can go wrong; that any other can, such as `internal`, goes without saying."""
     not_modified: bool = False
     """Whether `If-None-Match` is answered with 304."""
+    also: Mapping[int, str] = field(default_factory=dict)
+    """What else a call that succeeds may answer, without a body: statuses and what they mean."""
     deferred: Mapping[str, Any] | None = None
     """Where `Prefer: respond-async` makes it a job (202): examples of that answer."""
     examples: Mapping[str, Any] = field(default_factory=dict)

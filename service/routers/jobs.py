@@ -17,7 +17,7 @@ from service.routers import conditions, examples_jobs, query
 from service.routers.endpoint import Answer, Endpoint, Parameter
 from service.routers.exchange import answer_type, jobs_of, respond, service_of
 from service.routers.results import result_response
-from service.routers.vocabulary import AFTER, ANSWER, LIMIT, LONGEST_PAGE, PAGE
+from service.routers.vocabulary import AFTER, ANSWER, CONDITION, LIMIT, LONGEST_PAGE, PAGE
 from service.schemas.jobs import Job, JobPage
 from service.storage.jobs.base import JobEvent, Status
 
@@ -140,6 +140,8 @@ _LAST_EVENT: Final = Parameter(
     {"type": "string", "pattern": "^[0-9]{0,15}$"},
 )
 _ABSENT: Final = ("not-found",)
+_FAILED: Final = ("non-finite", "too-large", "idempotency-mismatch", "interrupted", "overloaded", *CONDITION)
+"""What the request of a job may have failed with, besides."""
 _RESULT: Final[dict[str, Any]] = {
     "description": "The job's answer, in the type that `Accept` names, by default in the one that its request asked"
     " for. Status and `ETag` are the answer's too: a job that failed is answered with its problem.",
@@ -147,6 +149,22 @@ _RESULT: Final[dict[str, Any]] = {
         JSON: {"schema": {"type": "object"}},
         SAFETENSORS: {"schema": {"type": "string", "format": "binary"}},
         PROBLEM: {"schema": {"$ref": "#/components/schemas/AnyProblem"}},
+    },
+}
+_STREAM: Final[dict[str, Any]] = {
+    "description": "Events, until the job has finished.",
+    # Without a type: some readers take the schema for that of the whole text, others for that of each event.
+    "content": {
+        _EVENTS: {
+            "schema": {
+                "title": "Events",
+                "properties": {
+                    "id": {"type": "string", "pattern": "^[0-9]+$"},
+                    "event": {"enum": ["status", "progress"]},
+                    "data": {"type": "string", "contentMediaType": JSON},
+                },
+            }
+        }
     },
 }
 
@@ -197,7 +215,7 @@ ENDPOINTS: Final = (
         Answer(200, "", described=_RESULT),
         description="What the request would have been answered without becoming a job. A result is kept for a while; it"
         " is answered with 410 after that, as is that of a job that was cancelled.",
-        problems=(*ANSWER, *_ABSENT, "job-running", "gone", "corrupt-state"),
+        problems=(*ANSWER, *_ABSENT, "job-running", "gone", "corrupt-state", *_FAILED),
     ),
     Endpoint(
         "GET",
@@ -206,10 +224,11 @@ ENDPOINTS: Final = (
         "followJob",
         "Jobs",
         "What happens to a job, as server-sent events",
-        Answer(200, "Events, until the job has finished.", media=(_EVENTS,)),
+        Answer(200, "", described=_STREAM),
         description="Events named `status` have the job, those named `progress` its report. The last one has the final"
         " status, and closes the stream; a job that has finished tells its events again. While nothing happens, comments"
         " keep the connection up. After the last event there is nothing more: 204.",
+        also={204: "The job has finished, and `Last-Event-ID` is its last event."},
         parameters=(_LAST_EVENT,),
         problems=(*ANSWER, *_ABSENT),
     ),

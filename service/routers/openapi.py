@@ -116,6 +116,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     answers = {str(endpoint.answer.status): _answer(endpoint)}
     if endpoint.deferred is not None:
         answers["202"] = _accepted(endpoint.deferred)
+    answers |= {str(status): {"description": about} for status, about in endpoint.also.items()}
     if endpoint.not_modified:
         answers["304"] = {"description": "`If-None-Match` names this version.", "headers": _headers(("ETag",))}
     operation["responses"] = answers | openapi_problems.responses(

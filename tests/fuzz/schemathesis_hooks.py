@@ -64,11 +64,17 @@ def read_safetensors(_context: Any, response: Any) -> str:
     return "bytes"
 
 
+_jobs = os.environ["FUZZ_JOBS"].split()
+"""Jobs that have ended, which most requests that name a job are about."""
+
+
 @schemathesis.hook
 def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
     turn = next(_turn)
     if case.method != "GET" and (case.path_parameters or {}).get("network") in _witnesses:
         case.path_parameters["network"] = "net_not_a_witness"
+    if turn % 3 and "job" in (case.path_parameters or {}):
+        case.path_parameters["job"] = _jobs[turn % len(_jobs)]
     # What makes or lists a network is left in JSON, in which Schemathesis finds the ids for its next requests.
     if turn % 5 in (1, 2) and case.operation.path.startswith("/v1/networks/"):
         case.headers["Accept"] = SAFETENSORS if turn % 5 == 1 else f"application/json;q=0.5, {SAFETENSORS};q=0.4"

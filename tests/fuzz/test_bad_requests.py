@@ -37,8 +37,8 @@ def places(server: Watched) -> Iterator[dict[str, str]]:
     before = [client.get(path + part).content for part in ("", "/parameters", "/versions", "/checkpoints")]
     yield {"network": path.rpartition("/")[2], "job": job.rpartition("/")[2], "checkpoint": "start"}
     assert [client.get(path + part).content for part in ("", "/parameters", "/versions", "/checkpoints")] == before
-    assert len(client.get("/v1/networks").json()["networks"]) == 1 + len(server.witnesses)
-    assert len(client.get("/v1/jobs").json()["jobs"]) == 1
+    assert len(client.get("/v1/networks").json()["networks"]) == 1 + len(server.witnesses) + len(server.jobs)
+    assert len(client.get("/v1/jobs").json()["jobs"]) == 1 + len(server.jobs)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

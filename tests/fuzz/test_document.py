@@ -35,6 +35,7 @@ def test_the_server_does_what_its_document_says(tmp_path: Path, pytestconfig: py
                 SCHEMATHESIS_HOOKS="tests.fuzz.schemathesis_hooks",
                 PYTHONPATH=str(HERE.parents[1]),
                 FUZZ_WITNESSES=" ".join(path.rpartition("/")[2] for path in server.witnesses),
+                FUZZ_JOBS=" ".join(path.rpartition("/")[2] for path in server.jobs),
             ),
             capture_output=True,
             text=True,

@@ -38,6 +38,7 @@ class Watched(Running):
         super().__init__(folder, *limits, *flags)
         client = self.client()
         self.witnesses = [_witness(client, dtype) for dtype in ("float32", "float64")]
+        self.jobs = [_job(client, number) for number in (0, 1e308)]
         self._before = self._testimony(client)
         self._memory = self.resident()
 
@@ -63,13 +64,25 @@ class Watched(Running):
             client.get(path + part).raise_for_status().content
             for path in self.witnesses
             for part in ("", "/parameters", "/parameters?version=0", "/versions")
-        ]
+        ] + [client.get(path + part).content for path in self.jobs for part in ("", "/result", "/events")]
 
 
 def _witness(client: httpx.Client, dtype: str) -> str:
     made = client.post("/v1/networks", json={**_SPEC, "dtype": dtype, "name": "witness"}).raise_for_status()
     path: str = made.headers["location"]
     client.post(f"{path}/sgd-step", json=_STEP).raise_for_status()
+    return path
+
+
+def _job(client: httpx.Client, number: float) -> str:
+    """A job that has ended: it succeeded, or failed where the number is too large."""
+    spec = {"inputs": 1, "layers": [{"units": 1, "activation": "identity"}], "dtype": "float64", "name": "of jobs"}
+    spec["parameters"] = [{"layer": 2, "weights": [[10]], "biases": [0]}]
+    network = client.post("/v1/networks", json=spec).raise_for_status().headers["location"]
+    asked = client.post(f"{network}/feedforward", json={"inputs": [[number]]}, headers={"prefer": "respond-async"})
+    path: str = asked.raise_for_status().headers["location"]
+    ended = client.get(f"{path}?wait=20").raise_for_status().json()["status"]
+    assert ended == ("failed" if number else "succeeded")
     return path
 
 
