@@ -3,9 +3,11 @@
 #   docker build --target cpu  -t gradwire:cpu  .
 #   docker build --target cuda -t gradwire:cuda .       (the host adds a driver and the NVIDIA container toolkit)
 #   docker run --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges \
-#       -p 127.0.0.1:8000:8000 -v gradwire:/data gradwire:cpu
+#       -p 127.0.0.1:8000:8000 -e GRADWIRE_ALLOW_ANONYMOUS=true -v gradwire:/data gradwire:cpu
 #
-# The service asks for no credentials: publish its port to the loopback address only, or put a proxy that does before it.
+# In a container the service listens on all addresses, so that it asks for API keys and does not start without one:
+#   docker run --rm -v gradwire:/data gradwire:cpu keys create
+# Where its port is published to the loopback address only, as above, it may be let off that.
 #
 # The tag names one patch release of Python on one Debian. A digest would name the bytes too; pass one to pin it:
 #   --build-arg PYTHON_IMAGE=python:3.13.15-slim-trixie@sha256:...

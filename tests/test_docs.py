@@ -68,11 +68,12 @@ def test_every_page_can_be_reached_from_the_index() -> None:
 def test_every_dependency_has_its_reason_and_no_other_has() -> None:
     text = (ROOT / "docs/dependencies.md").read_text()
     sections = dict(zip(*[iter(re.split(r"^## (.+)$", text, flags=re.MULTILINE)[1:])] * 2, strict=True))
-    groups = PROJECT["dependency-groups"]
+    groups, extras = PROJECT["dependency-groups"], PROJECT["project"]["optional-dependencies"]
     expected = {
         "What serves": PROJECT["project"]["dependencies"],
-        "What computes on a GPU": PROJECT["project"]["optional-dependencies"]["cuda"],
-        "What tests": groups["test"],
+        "What computes on a GPU": extras["cuda"],
+        "What sends traces": extras["telemetry"],
+        "What tests": [requirement for requirement in groups["test"] if requirement not in extras["telemetry"]],
         "What checks": groups["check"],
         "What builds and locks": groups["build"] + groups["lock"],
     }
@@ -81,7 +82,7 @@ def test_every_dependency_has_its_reason_and_no_other_has() -> None:
         rows = re.findall(r"^\| `([\w.-]+)` \| \S.* \| \S.{9,} \|$", sections[section], re.MULTILINE)
         assert sorted(rows) == sorted(Requirement(text).name for text in requirements), section
     assert set(PROJECT["build-system"]["requires"]) <= {Requirement(text).name for text in groups["build"]}
-    assert set(PROJECT["project"]["optional-dependencies"]) == {"cuda"}
+    assert set(extras) == {"cuda", "telemetry"}
     members = {group for group, requirements in groups.items() if all(isinstance(text, str) for text in requirements)}
     assert members == {"test", "check", "build", "lock"}, "a group that this test and docs/dependencies.md do not know"
 

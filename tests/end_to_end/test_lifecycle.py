@@ -101,6 +101,8 @@ def test_a_flag_wins_over_the_environment(tmp_path: Path, monkeypatch: pytest.Mo
     try:
         limits = running.client().get("/v1/info").json()["limits"]
         assert (limits["max_layers"], limits["max_units"]) == (8, 70)
+        running.terminate()
+        assert running.wait() == 0
         assert '"GET /v1/info HTTP/1.1" 200' in running.log.read_text()
     finally:
         running.stop()

@@ -249,16 +249,14 @@ def test_what_is_admitted_under_ten_times_the_load_is_answered_soon() -> None:
     """Open loop: a new request every tenth of what one takes, for so long that a queue without bounds would be long."""
 
     async def body(workers: Workers) -> None:
-        takes, answered, refused = 0.03, [], 0
+        takes, answered, refused = 0.03, [], []
 
         async def ask(number: int) -> None:
-            nonlocal refused
             begun = time.perf_counter()
             try:
                 await workers.compute(lambda: time.sleep(takes), LARGE, network=f"n{number % 5}")
             except Overloaded as error:
-                refused += 1
-                assert error.retry_after >= 1
+                refused.append(error.retry_after)
             else:
                 answered.append(time.perf_counter() - begun)
 
@@ -269,7 +267,8 @@ def test_what_is_admitted_under_ten_times_the_load_is_answered_soon() -> None:
             await asyncio.sleep(takes / 10)
         await asyncio.gather(*tasks)
         answered.sort()
-        assert refused > 500
+        assert len(refused) > 500
+        assert min(refused) >= 1
         assert len(answered) > 40
         # As long as it takes, and as long again in the queue; the rest is this machine's noise.
         assert answered[int(len(answered) * 0.9)] < 3 * takes + 0.02
