@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 BLOCKS = BLOCK.findall((ROOT / "README.md").read_text())
 WALK = [(kind, text) for kind, text in BLOCKS if kind in {"bash", "json", "http"}]
-VARYING = {"id", "created_at", "updated_at"}
+VARYING = {"id", "created_at", "updated_at", "request_id"}
 SEPARATOR = "----- end of block -----"
 
 
