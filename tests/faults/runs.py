@@ -61,6 +61,8 @@ class Run:
     stderr: str = ""
     calls: Counter[str] = field(default_factory=Counter)
     """Of the traced thread."""
+    is_reached: bool = False
+    """Whether the call failed that was to fail; what shares a commit is up to the scheduler, so that it may not come."""
 
 
 class Runner:
@@ -133,7 +135,9 @@ class Runner:
             if tracer is not None:
                 _detach(tracer)
         if trace.exists():
-            run.calls.update(call.split("(")[0] for call in trace.read_text().splitlines() if "(" in call)
+            lines = trace.read_text().splitlines()
+            run.calls.update(call.split("(")[0] for call in lines if "(" in call)
+            run.is_reached = any(line.endswith("(INJECTED)") for line in lines)
         return run
 
 
