@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Iterator
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -27,6 +27,7 @@ from service import logs, telemetry
 from service.access import Door, KeyFile
 from service.allocator import keep_large_blocks
 from service.app import create_app
+from service.cycle import Cycle
 from service.errors import ServiceError, StorageUnavailable
 from service.front import GONE, TASK
 from service.gate import ARRIVED
@@ -130,6 +131,16 @@ class _Protocol(HttpToolsProtocol):
         head = b"content-type: application/problem+json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
         self.transport.write(STATUS_LINE[400] + head + body)
         self.transport.close()
+
+    def on_headers_complete(self) -> None:
+        before = self.cycle
+        super().on_headers_complete()
+        if self.cycle is not before:
+            self.cycle = Cycle.of(self.cycle)
+
+    def on_body(self, body: bytes) -> None:
+        if not self.cycle.response_complete:
+            cast("Cycle", self.cycle).add(body)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

@@ -58,10 +58,19 @@ class Connection:
             ConnectionError: the server hung up.
         """
         begun = time.perf_counter()
+        self.send(request)
+        status, body = self.receive()
+        return Reply(status, body, time.perf_counter() - begun)
+
+    def send(self, request: Request) -> None:
+        """Send a request, whose answer is to be received before the next."""
         small = len(request.body) < 65536
         self._socket.sendall(request.head + request.body if small else request.head)
         if not small:
             self._socket.sendall(request.body)
+
+    def receive(self) -> tuple[int, bytearray]:
+        """The status and the body of the answer that comes next."""
         head, body = self._head()
         length = _length(head)
         whole = bytearray(length)
@@ -72,7 +81,7 @@ class Connection:
             if not count:
                 raise ConnectionError("the server hung up")
             at += count
-        return Reply(int(head[9:12]), whole, time.perf_counter() - begun)
+        return int(head[9:12]), whole
 
     def close(self) -> None:
         """Hang up."""

@@ -36,4 +36,5 @@ if __name__ == "__main__":
         access_log=False,
         server_header=False,
         log_level="warning",
+        timeout_keep_alive=3600,
     )

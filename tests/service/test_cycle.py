@@ -1,0 +1,186 @@
+"""Our cycle sends over the wire what uvicorn's own would send, and hands an application the bytes that it would hand over."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import re
+import socket
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from service.server import _Protocol
+
+App = Callable[[Any, Any, Any], Awaitable[None]]
+LENGTH = (b"content-length", b"5")
+
+
+async def body_of(receive: Any) -> bytes:
+    body = b""
+    while True:
+        message = await receive()
+        body += message["body"]
+        if not message["more_body"]:
+            return body
+
+
+def start(*headers: tuple[bytes, bytes], status: int = 200) -> dict[str, Any]:
+    return {"type": "http.response.start", "status": status, "headers": list(headers)}
+
+
+def part(body: bytes, *, more: bool = False) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": body, "more_body": more}
+
+
+def says(*messages: dict[str, Any], reads: bool = False) -> App:
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        if reads:
+            await body_of(receive)
+        for message in messages:
+            await send(message)
+
+    return app
+
+
+async def echo(_scope: Any, receive: Any, send: Any) -> None:
+    body = await body_of(receive)
+    await send(start((b"content-length", str(len(body)).encode())))
+    await send(part(body))
+
+
+async def raises_after_the_head(_scope: Any, _receive: Any, send: Any) -> None:
+    await send(start((b"content-type", b"text/plain")))
+    raise RuntimeError
+
+
+async def reads_past_the_end(_scope: Any, receive: Any, send: Any) -> None:
+    """What comes after the body is the end of the connection, and it is waited for."""
+    body = await body_of(receive)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(receive(), 0.05)
+        body += b" and more"
+    await send(start((b"content-length", str(len(body)).encode())))
+    await send(part(body))
+
+
+async def streams(_scope: Any, _receive: Any, send: Any) -> None:
+    await send(start((b"content-type", b"text/event-stream")))
+    for piece in (b"a", b"", b"bc"):
+        await send(part(piece, more=True))
+    await send(part(b""))
+
+
+APPS: dict[str, App] = {
+    "plain": says(start(LENGTH, (b"x-name", b"a b")), part(b"hello"), reads=True),
+    "unread": says(start(LENGTH), part(b"hello")),
+    "empty": says(start((b"content-length", b"0")), part(b"")),
+    "in-two": says(start(LENGTH), part(b"he", more=True), part(b"llo")),
+    "too-short": says(start(LENGTH), part(b"hell")),
+    "too-long": says(start(LENGTH), part(b"hello!")),
+    "no-body": says(start(status=204)),
+    "not-modified": says(start((b"etag", b'"1"'), status=304), part(b"")),
+    "no-length": says(start(), part(b"hello")),
+    "closing": says(start(LENGTH, (b"connection", b"close")), part(b"hello")),
+    "injected": says(start(LENGTH, (b"x-name", b"a\r\nx-other: b")), part(b"hello")),
+    "bad-name": says(start(LENGTH, (b"x name", b"a")), part(b"hello")),
+    "large": says(start((b"content-length", str(10**6).encode())), part(b"x" * 10**6)),
+    "echo": echo,
+    "streams": streams,
+    "past-the-end": reads_past_the_end,
+    "raises": raises_after_the_head,
+}
+
+
+async def by_path(scope: Any, receive: Any, send: Any) -> None:
+    await APPS[scope["path"][1:]](scope, receive, send)
+
+
+def served(protocol: type) -> Iterator[int]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(by_path, http=protocol, loop="uvloop", ws="none", lifespan="off", log_config=None)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    yield listener.getsockname()[1]
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def ports() -> Iterator[list[int]]:
+    logging.getLogger("uvicorn.error").disabled = True  # the tracebacks of the applications that fail
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(contextlib.contextmanager(served)(kind)) for kind in (_Protocol, HttpToolsProtocol)]
+    logging.getLogger("uvicorn.error").disabled = False
+
+
+def said(port: int, pieces: list[bytes]) -> bytes:
+    """All that comes back for what is sent, with a pause between the pieces."""
+    found = b""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        for piece in pieces:
+            connection.sendall(piece)
+            connection.settimeout(0.3)
+            with contextlib.suppress(TimeoutError):
+                while got := connection.recv(2**20):
+                    found += got
+    return re.sub(rb"date: [^\r]+", b"date: now", found)
+
+
+def post(path: str, body: bytes = b"", *lines: str, version: str = "1.1", method: str = "POST") -> bytes:
+    head = [f"{method} /{path} HTTP/{version}", "host: x", f"content-length: {len(body)}", *lines, "", ""]
+    return "\r\n".join(head).encode() + body
+
+
+CHUNKED = b"POST /echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+REQUESTS: dict[str, list[bytes]] = {
+    **{name: [post(name, b"a body")] for name in APPS},
+    **{f"head of {name}": [post(name, method="HEAD")] for name in ("plain", "no-length", "no-body", "streams")},
+    "several on one connection": [
+        post("plain", b"1"),
+        post("echo", b"2"),
+        post("streams"),
+        post("no-body"),
+        post("echo"),
+    ],
+    "several at once": [post("plain", b"1") + post("echo", b"22") + post("unread", b"3") + post("echo", b"4444")],
+    "an old client": [post("plain", version="1.0")],
+    "an old client that stays": [post("plain", b"", "connection: keep-alive", version="1.0"), post("plain")],
+    "a client that leaves": [post("echo", b"12", "connection: close")],
+    "a body in parts": [post("echo", bytes(9))[:-5], bytes(3), bytes(2)],
+    "a body in chunks": [CHUNKED + b"3\r\nabc\r\n", b"2\r\nde\r\n0\r\n\r\n"],
+    "a large body": [post("echo", bytes(range(256)) * 12000)],
+    "a large body that nobody reads": [post("unread", bytes(3_000_000)), post("echo", b"12")],
+    "a body that is waited for": [post("echo", b"12", "expect: 100-continue")[:-2], b"12"],
+    "an upgrade that nobody offers": [post("echo", b"12", "connection: upgrade", "upgrade: h2c")],
+}
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_the_wire_is_that_of_uvicorn(ports: list[int], name: str) -> None:
+    ours, uvicorns = (said(port, REQUESTS[name]) for port in ports)
+    assert bool(uvicorns) == (name not in {"injected", "bad-name"})
+    if name in {"too-short", "too-long"}:  # whether the head of an answer that fails is seen is not promised
+        assert ours in {uvicorns, b""} or uvicorns.startswith(ours)
+    else:
+        assert ours == uvicorns
+
+
+def test_the_head_goes_with_the_body(ports: list[int]) -> None:
+    with socket.create_connection(("127.0.0.1", ports[0]), timeout=10) as connection:
+        for _ in range(20):
+            connection.sendall(post("plain"))
+            assert connection.recv(4096).endswith(b"hello")
+
+
+def test_a_client_that_leaves_in_the_middle_of_its_body_ends_the_request(ports: list[int]) -> None:
+    for port in ports:
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            connection.sendall(post("echo", b"0123456789")[:-5])
+        assert said(port, [post("plain")]).endswith(b"hello")
