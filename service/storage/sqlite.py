@@ -19,7 +19,7 @@ from typing import TypeVar
 import apsw
 
 from service.errors import CorruptState, StorageUnavailable
-from service.storage import checkpoints, integrity, rows, transactions
+from service.storage import checkpoints, integrity, rows, transactions, wal
 from service.storage.base import CheckpointRecord, NetworkRecord, NetworkState, Receipt, StoreUsage, VersionRecord
 from service.storage.connections import Readers, open_writer
 from service.storage.encoding import decode, encode
@@ -82,6 +82,7 @@ class SqliteStore:
                 raise
 
     def _open(self, folder: Path, spare_bytes: int) -> None:
+        wal.settle(folder / "gradwire.db-wal")
         self._connection = open_writer(folder / "gradwire.db")
         try:
             integrity.require_sound(self._connection, folder / "gradwire.db")

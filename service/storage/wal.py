@@ -1,4 +1,7 @@
-"""Whether SQLite, when it recovered the write-ahead log, left out writes that had been on disk.
+"""The write-ahead log as a crash left it: put on disk before anybody reads it, and looked at for writes that are lost.
+
+What a process wrote and had no time to sync is in memory when the next one opens the log, and SQLite goes by it. Whoever
+were told of it (the first answer, to a retry) would have been told of what a loss of power takes away; hence `settle`.
 
 Recovery ends at the first frame that is not what was written. After a crash that is the end of the log: whatever follows
 was never acknowledged. After damage it may be the middle, and SQLite says nothing. The two can be told apart: a
@@ -8,6 +11,7 @@ on disk. (Damage in the very last commit looks like a crash in the middle of it,
 
 from __future__ import annotations
 
+import os
 import struct
 from operator import eq
 from pathlib import Path
@@ -15,14 +19,42 @@ from typing import Final
 
 import apsw
 
-__all__ = ["lost_writes", "pages", "recovered_frames"]
+from service.storage.faults import SyncError
+
+__all__ = ["lost_writes", "pages", "recovered_frames", "settle"]
 
 _HEADER: Final = struct.Struct(">8I")  # magic, format, page size, sequence, salts, checksum
 _FRAME: Final = struct.Struct(">6I")  # page, pages after a commit or 0, salts, checksum
 _MAGIC: Final = 0x377F0682
+_CHUNK: Final = 4 * 1024 * 1024
 
 Frame = tuple[int, int, tuple[int, int]]
 """Page number, whether it ends a commit, salts."""
+
+
+def settle(path: Path) -> None:
+    """Put the log at `path`, if there is one, on disk as it is read now; call it before SQLite opens the database.
+
+    It is written once more, not only synced: what a sync failed to put on disk is in memory as if it had been, and no
+    later sync would write it.
+
+    Raises:
+        OSError: the device failed, or there is no room.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return
+    try:
+        offset = 0
+        while piece := os.pread(descriptor, _CHUNK, offset):
+            offset += os.pwrite(descriptor, piece, offset)
+        try:
+            os.fdatasync(descriptor)
+        except OSError as error:
+            raise SyncError(error.errno, error.strerror) from error
+    finally:
+        os.close(descriptor)
 
 
 def recovered_frames(connection: apsw.Connection) -> int:

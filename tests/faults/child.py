@@ -21,7 +21,7 @@ import numpy.random  # noqa: F401  loaded before the fork, so that no import is 
 
 from service.errors import StorageFull, StorageUnavailable
 from tests.contracts import stores
-from tests.faults.script import KEEP_VERSIONS, SCRIPT, Model, Player, view
+from tests.faults.script import KEEP_VERSIONS, SCRIPT, SIZES, Model, Player, view
 
 PATIENCE = 400
 """How often a step that finds no room is tried again: more often than calls fail in a row."""
@@ -55,6 +55,10 @@ def play(job: dict[str, str]) -> int:
         store.close()
         line.say("closed")
         return 0
+    if job["script"] == "look":
+        for network in SIZES:
+            line.say("saw", json.dumps(view(store, network), sort_keys=True))
+        os._exit(0)  # it ends as if killed: nothing is closed
     # One thread that fills slots: of two, each would make other calls in every run.
     store._keeper._threads._max_workers = 1
     player, model = Player(store, Model()), Model()

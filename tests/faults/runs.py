@@ -55,6 +55,8 @@ class Run:
     refused: int = 0
     """Tries that found no room."""
     unopened: str = ""
+    saw: list[str] = field(default_factory=list)
+    """What a look showed of each network."""
     closed: bool = False
     status: int = 0
     """0: it ended well; -9: it was killed; 70: the store stopped it."""
@@ -90,7 +92,7 @@ class Runner:
     def run(self, folder: Path, thread: str = "main", fault: Fault | None = None, script: str = "whole") -> Run:
         """Play the script in `folder`, the thread traced, the fault (of that thread) injected.
 
-        With `script="reopen"` the store that is there is only opened and closed.
+        With `script="reopen"` the store that is there is only opened and closed; with "look" it is read and left open.
         """
         begun = self._stderr.stat().st_size
         assert self._process.stdin is not None
@@ -157,6 +159,8 @@ def _note(run: Run, word: str, rest: str) -> None:
         run.done += 1
     elif word == "refused":
         run.refused += int(rest)
+    elif word == "saw":
+        run.saw.append(rest)
     elif word == "unopened":
         run.unopened = rest
     elif word == "closed":

@@ -18,6 +18,7 @@ from tests.faults.checking import Broken, check_and_finish
 from tests.faults.disk import Disk, disk
 from tests.faults.machine import needs_power_loss, needs_strace
 from tests.faults.runs import Fault, Run, Runner, runner
+from tests.faults.script import SIZES
 
 pytestmark = [needs_strace, pytest.mark.slow]
 
@@ -97,6 +98,26 @@ def lose_power(drive: Disk, folder: Path, rng: random.Random | None) -> None:
         drive.write_some_back(folder, rng)
     drive.lose_power()
     drive.restart()
+
+
+@needs_power_loss
+@pytest.mark.parametrize(("store", "thread"), [case for case in EVERY if case[1] == "writer"])
+def test_what_the_next_process_shows_is_on_disk(runs: Runner, place: Path, store: str, thread: str, full: bool) -> None:
+    shown = 0
+    with disk(place, 32) as drive:
+        folder = drive.mount / "data"
+        for fault in faults(runs, folder, thread, "signal=SIGKILL", full):
+            if fault.call != "fdatasync" and not full:
+                continue
+            drive.format()
+            killed = runs.run(folder, thread, fault)
+            before = runs.run(folder, script="look").saw
+            lose_power(drive, folder, None)
+            assert runs.run(folder, script="look").saw == before, f"{fault}: {killed}"
+            checked(store, folder, fault, killed)
+            shown += len(before) == len(SIZES)
+    assert shown > 5
+    print(f"{store}, {thread}: {shown} looks")
 
 
 @pytest.mark.parametrize(("store", "thread"), WRITING)
