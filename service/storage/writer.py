@@ -134,7 +134,9 @@ class Writer:
     def _undo(self, error: Exception) -> Exception:
         """Roll back, and say what the writes are to hear; does not return where the process must stop."""
         outcome = error if not _of_disk(error) else meaning(error, self._connection)
-        if outcome is None:
+        # A damaged page fails its checksum. What is malformed all the same is so because the device does not read it
+        # (SQLite says no more than this of EIO), or because what wrote it is wrong: no write may build on either.
+        if outcome is None or isinstance(error, apsw.CorruptError):
             return self._stop(f"{error} (errno {self._connection.system_errno})")
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
