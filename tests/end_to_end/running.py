@@ -17,11 +17,11 @@ PATIENCE = 60.0
 
 
 class Running:
-    """One server at a time on one data folder; `log` is its standard error from all of its lives."""
+    """One server at a time on one data folder; `log` (beside it by default) is its standard error from all of its lives."""
 
-    def __init__(self, folder: Path, *flags: str) -> None:
+    def __init__(self, folder: Path, *flags: str, log: Path | None = None) -> None:
         self.data = folder / "data"
-        self.log = folder / "stderr.txt"
+        self.log = log or folder / "stderr.txt"
         self._flags = flags
         self._clients: list[httpx.Client] = []
         self.start()
