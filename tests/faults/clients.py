@@ -79,7 +79,7 @@ class Client:
 
 
 def together(clients: list[Client]) -> list[threading.Thread]:
-    threads = [threading.Thread(target=client.run) for client in clients]
+    threads = [threading.Thread(target=client.run, daemon=True) for client in clients]
     for thread in threads:
         thread.start()
     return threads
