@@ -61,7 +61,7 @@ def commit(root: Path) -> dict[str, Any]:
             return None
         return done.stdout.strip()
 
-    changes = git("status", "--porcelain", "--", "core", "benchmarks")
+    changes = git("status", "--porcelain", "--", "core", "service", "benchmarks")
     return {"commit": git("rev-parse", "HEAD"), "changed": None if changes is None else bool(changes)}
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import benchmarks.document
+
 __all__ = ["fill", "markdown", "text"]
 
 NOT_ASKED = "not one of its operations"
@@ -13,7 +15,7 @@ NOT_ASKED = "not one of its operations"
 Record = dict[str, Any]
 Row = list[str]
 
-BEGIN, END = "<!-- bench core: begin -->", "<!-- bench core: end -->"
+BEGIN, END = benchmarks.document.markers("core")
 
 GOALS = {
     # float32, one thread, a step: time / limit at most, then peer / gradwire at least
@@ -146,13 +148,5 @@ def _line(cells: Row) -> str:
 
 
 def fill(document: Path, results: Record) -> None:
-    """Put the tables between the markers.
-
-    Raises:
-        ValueError: the document has not both markers, once and in order.
-    """
-    content = document.read_text()
-    if content.count(BEGIN) != 1 or content.count(END) != 1 or content.index(BEGIN) > content.index(END):
-        raise ValueError(f"{document} needs the lines {BEGIN} and {END}")
-    before, rest = content.split(BEGIN)
-    document.write_text(f"{before}{BEGIN}\n{markdown(results)}\n{END}{rest.split(END)[1]}")
+    """Put the tables between the markers. Raises `ValueError` where the document has not both."""
+    benchmarks.document.fill(document, "core", markdown(results))

@@ -1,0 +1,100 @@
+"""Tables out of results: for the terminal, and between the markers of docs/performance.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from benchmarks.document import table
+
+__all__ = ["markdown", "missed", "text"]
+
+Record = dict[str, Any]
+Table = tuple[str, list[str], list[list[str]]]
+
+
+def missed(record: Record) -> str | None:
+    """The bar that this record falls short of, in words."""
+    ratio, bar = record["ratio"], record["bar"]
+    if bar is None:
+        return None
+    wanted = "at least" if record["kind"] == "rates" else "at most"
+    short = ratio < bar if wanted == "at least" else ratio > bar
+    return f"{record['case']}: {ratio:.2f}, the bar {wanted} {bar:g}" if short else None
+
+
+def _tables(results: Record) -> Iterator[Table]:
+    records = results["records"]
+    one = [record for record in records if record["kind"] == "commits"]
+    if one:
+        header = ["state", "raw p50", "commit p50", "ratio", "bar", "raw p99", "commit p99", "commits/s", "MB/s"]
+        yield "One client, microseconds", header, [_commit(record) for record in one]
+    many = [record for record in records if record["kind"] == "rates"]
+    if many:
+        header = ["state", "raw overwrites/s", "commits/s", "ratio", "bar"]
+        yield f"{many[0]['clients']} clients, a network each", header, [_rate(record) for record in many]
+    for record in (record for record in records if record["kind"] == "slots"):
+        header = ["state", "steps", "slot files", "bar", "MB on disk at the end", "steps/s"]
+        yield "A long run", header, [_slots(record)]
+    for record in (record for record in records if record["kind"] == "http"):
+        header = ["network", "raw p50", "computation p50", "step p50", "(step - computation) / raw", "bar", "step p99"]
+        yield "A step over HTTP, one client, microseconds", header, [_step(record)]
+
+
+def _commit(record: Record) -> list[str]:
+    raw, ours = record["raw"], record["store"]
+    cells = [_number(raw["p50"]), _number(ours["p50"]), f"{record['ratio']:.2f}", _bar(record)]
+    cells += [_number(raw["p99"]), _number(ours["p99"]), _number(ours["rate"])]
+    return [record["title"], *cells, _number(ours["rate"] * record["nbytes"] / 1e6)]
+
+
+def _rate(record: Record) -> list[str]:
+    raw, ours = (sorted(record[name])[len(record[name]) // 2] for name in ("raw_rates", "store_rates"))
+    return [record["title"], _number(raw), _number(ours), f"{record['ratio']:.2f}", _bar(record)]
+
+
+def _slots(record: Record) -> list[str]:
+    cells = [f"{record['steps']:,}", str(record["slots"]), _bar(record)]
+    return [record["title"], *cells, _number(record["bytes_used"] / 1e6), _number(record["steps_a_second"])]
+
+
+def _step(record: Record) -> list[str]:
+    times = [_number(record[name]["p50"]) for name in ("raw", "computation", "store")]
+    return [record["title"], *times, f"{record['ratio']:.2f}", _bar(record), _number(record["store"]["p99"])]
+
+
+def _bar(record: Record) -> str:
+    return "-" if record["bar"] is None else f"{record['bar']:g}"
+
+
+def _number(value: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{value:.3g}" if value < 100 else f"{value:,.0f}"
+
+
+def _short(results: Record) -> list[str]:
+    return [f"short of its bar: {words}" for record in results["records"] if (words := missed(record)) is not None]
+
+
+def text(results: Record) -> str:
+    """For the terminal."""
+    lines: list[str] = []
+    for title, header, rows in _tables(results):
+        widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+        lines += ["", title]
+        for first, *cells in (header, *rows):
+            lines.append("  ".join((first.ljust(widths[0]), *map(str.rjust, cells, widths[1:]))))
+    return "\n".join([*lines, "", *_short(results)])
+
+
+def markdown(results: Record) -> str:
+    """For the documentation: the tables and where they come from."""
+    machine = results["machine"]
+    lines = [
+        f"Measured by `./dev bench store` on {results['date']}:",
+        f"{machine['processor']}, {machine['processors']} processors, {machine['memory_gb']} GB, {machine['system']};",
+        f"{results['file_system']}; SQLite {results['sqlite']}.",
+    ]
+    for title, header, rows in _tables(results):
+        lines += ["", f"**{title}**", "", *table(header, rows)]
+    return "\n".join([*lines, "", *(f"* {line}" for line in _short(results))]).rstrip()
