@@ -10,38 +10,46 @@ import numpy as np
 from core.backprop import require_targets
 from core.feedforward import require_inputs
 from core.finite import quiet
-from core.network import Parameters
+from core.network import Architecture, Parameters
 from core.types import NUMPY, Array
 
-__all__ = ["admit", "admit_inputs"]
+__all__ = ["Admission"]
 
 
-def admit_inputs(parameters: Parameters, x: Array) -> Array:
-    """The inputs x (m, n_1) as plans want them.
+class Admission:
+    """What may enter the plans of one network."""
 
-    Raises:
-        InvalidBatch: another shape.
-    """
-    if x.ndim != 2 or x.shape[0] == 0 or x.shape[1] != parameters.architecture.inputs:
-        require_inputs(parameters, x)
-    return _ready(parameters, x)
+    def __init__(self, architecture: Architecture) -> None:
+        self._row, self._outputs = (architecture.inputs,), architecture.sizes[-1]
+        self._dtype = np.dtype(architecture.dtype)
+        # The readable checks ask a network; all that they look at is its shape and its dtype.
+        self._network = Parameters(
+            architecture, np.broadcast_to(np.zeros((), self._dtype), (architecture.parameter_count,))
+        )
 
+    def inputs(self, x: Array) -> Array:
+        """The inputs x (m, n_1) as plans want them.
 
-def admit(parameters: Parameters, x: Array, y: Array) -> tuple[Array, Array]:
-    """The batch x (m, n_1) and y (m, n_L), or labels (m,) of a cross entropy, as plans want it.
+        Raises:
+            InvalidBatch: another shape.
+        """
+        if x.shape[1:] != self._row or x.shape[0] == 0:
+            require_inputs(self._network, x)
+        return self._ready(x)
 
-    Raises:
-        InvalidBatch: shapes that do not fit, or labels out of range.
-    """
-    x = admit_inputs(parameters, x)
-    if y.shape != (x.shape[0], parameters.architecture.sizes[-1]):
-        y = require_targets(NUMPY, parameters, y, x.shape[0])
-    return x, _ready(parameters, y)
+    def batch(self, x: Array, y: Array) -> tuple[Array, Array]:
+        """The batch x (m, n_1) and y (m, n_L), or labels (m,) of a cross entropy, as plans want it.
 
+        Raises:
+            InvalidBatch: shapes that do not fit, or labels out of range.
+        """
+        x = self.inputs(x)
+        if y.shape != (x.shape[0], self._outputs):
+            y = require_targets(NUMPY, self._network, y, x.shape[0])
+        return x, self._ready(y)
 
-def _ready(parameters: Parameters, array: Array) -> Array:
-    dtype = parameters.vector.dtype
-    if array.dtype == dtype and array.flags.c_contiguous:
-        return array
-    with quiet():
-        return np.ascontiguousarray(array, dtype)
+    def _ready(self, array: Array) -> Array:
+        if array.dtype == self._dtype and array.flags.c_contiguous:
+            return array
+        with quiet():
+            return np.ascontiguousarray(array, self._dtype)

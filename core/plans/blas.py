@@ -36,7 +36,11 @@ def _target(array: Array, like: Array) -> Array:
 
 
 class Blas:
-    """`gemm` and `gemv` of one dtype, spoken in rows: examples are rows, as everywhere in core."""
+    """`gemm` and `gemv` of one dtype. Neurons are rows and examples are columns here, but for the inputs x (m, n_1).
+
+    With the weights (n_out, n_in) as they are, that is the order of z, a and delta in which the three products of a layer
+    are fastest together (docs/performance.md).
+    """
 
     def __init__(self, dtype: npt.DTypeLike) -> None:
         self._dtype = np.dtype(dtype)
@@ -47,40 +51,40 @@ class Blas:
     # Positional arguments are twice as fast as named ones. In order, gemm: alpha, a, b, beta, c, trans_a, trans_b,
     # overwrite_c; gemv: alpha, a, x, beta, y, offx, incx, offy, incy, trans, overwrite_y.
 
-    def forward(self, scale: float, a: Array, w: Array, z: Array) -> Call:
-        """Z = scale (z + a w^T); a (m, n_in), w (n_out, n_in), z (m, n_out)."""
-        return partial(self._gemm, scale, _transposed(w), _transposed(a), scale, _target(z, w), 1, 0, 1)
+    def forward(self, scale: float, w: Array, a: Array, z: Array) -> Call:
+        """Z = scale w a; w (n_out, n_in), a (n_in, m), z (n_out, m)."""
+        return partial(self._gemm, scale, _transposed(a), _transposed(w), 0.0, _target(z, w), 0, 0, 1)
 
     def forward_from(self, scale: float, w: Array, z: Array) -> Callable[[Array], object]:
-        """As `forward`, for an `a` that is given when it is called, as its transpose (n_in, m)."""
+        """Z = scale (z + w x^T), for the x (m, n_in) whose transpose it is called with."""
         gemm, w_t, z_t = self._gemm, _transposed(w), _target(z, w)
-        return lambda a_t: gemm(scale, w_t, a_t, scale, z_t, 1, 0, 1)
+        return lambda x_t: gemm(scale, x_t, w_t, scale, z_t, 1, 0, 1)
 
-    def backward(self, delta: Array, w: Array, out: Array) -> Call:
-        """Out = delta w; delta (m, n_out), w (n_out, n_in), out (m, n_in)."""
-        return partial(self._gemm, 1.0, _transposed(w), _transposed(delta), 0.0, _target(out, delta), 0, 0, 1)
+    def backward(self, w: Array, delta: Array, out: Array) -> Call:
+        """Out = w^T delta; w (n_out, n_in), delta (n_out, m), out (n_in, m)."""
+        return partial(self._gemm, 1.0, _transposed(delta), _transposed(w), 0.0, _target(out, delta), 0, 1, 1)
 
     def outer(self, alpha: float, delta: Array, a: Array, beta: float, g: Array) -> Call:
-        """G = beta g + alpha delta^T a; delta (m, n_out), a (m, n_in), g (n_out, n_in)."""
-        return partial(self._gemm, alpha, _transposed(a), _transposed(delta), beta, _target(g, delta), 0, 1, 1)
+        """G = beta g + alpha delta a^T; delta (n_out, m), a (n_in, m), g (n_out, n_in)."""
+        return partial(self._gemm, alpha, _transposed(a), _transposed(delta), beta, _target(g, delta), 1, 0, 1)
 
     def outer_from(self, alpha: float, delta: Array, beta: float, g: Array) -> Callable[[Array], object]:
-        """As `outer`, for an `a` that is given when it is called, as its transpose (n_in, m)."""
+        """G = beta g + alpha delta x, for the x (m, n_in) whose transpose it is called with."""
         gemm, delta_t, g_t = self._gemm, _transposed(delta), _target(g, delta)
-        return lambda a_t: gemm(alpha, a_t, delta_t, beta, g_t, 0, 1, 1)
+        return lambda x_t: gemm(alpha, x_t, delta_t, beta, g_t, 0, 0, 1)
 
-    def column_sums(self, alpha: float, delta: Array, beta: float, g: Array) -> Call:
-        """G = beta g + alpha (sum of the rows of delta); delta (m, n), g (n,)."""
-        ones = np.ones(delta.shape[0], delta.dtype)
-        return partial(self._gemv, alpha, _transposed(delta), ones, beta, _target(g, delta), 0, 1, 0, 1, 0, 1)
+    def row_sums(self, alpha: float, delta: Array, beta: float, g: Array) -> Call:
+        """G = beta g + alpha (sum over the examples of delta); delta (n, m), g (n,)."""
+        ones = np.ones(delta.shape[1], delta.dtype)
+        return partial(self._gemv, alpha, _transposed(delta), ones, beta, _target(g, delta), 0, 1, 0, 1, 1, 1)
 
-    def row_sums(self, array: Array, out: Array) -> Call:
-        """Out = the sum of each row; array (m, n), out (m,)."""
-        ones = np.ones(array.shape[1], array.dtype)
-        return partial(self._gemv, 1.0, _transposed(array), ones, 0.0, _target(out, array), 0, 1, 0, 1, 1, 1)
+    def column_sums(self, array: Array, out: Array) -> Call:
+        """Out = the sum over the neurons; array (n, m), out (m,)."""
+        ones = np.ones(len(array), array.dtype)
+        return partial(self._gemv, 1.0, _transposed(array), ones, 0.0, _target(out, array), 0, 1, 0, 1, 0, 1)
 
-    def row_sums_of(self, columns: int, out: Array) -> Callable[[Array], object]:
-        """As `row_sums`, for an array that is given when it is called, as its transpose (n, m)."""
-        gemv, ones = self._gemv, np.ones(columns, self._dtype)
+    def column_sums_of(self, neurons: int, out: Array) -> Callable[[Array], object]:
+        """Out = the sum over the columns of the y (m, n) whose transpose it is called with; out (m,)."""
+        gemv, ones = self._gemv, np.ones(neurons, self._dtype)
         target = _target(out, ones)
-        return lambda array_t: gemv(1.0, array_t, ones, 0.0, target, 0, 1, 0, 1, 1, 1)
+        return lambda y_t: gemv(1.0, y_t, ones, 0.0, target, 0, 1, 0, 1, 1, 1)

@@ -13,22 +13,31 @@ import numpy as np
 from core.backprop import backprop
 from core.finite import quiet_context
 from core.network import Parameters
-from core.plans.batches import admit
+from core.plans.batches import Admission
 from core.plans.buffers import every_layer_bytes
 from core.plans.cache import PlanCache
 from core.plans.plan import Plan
 from core.plans.updates import accumulate
+from core.plans.working import Working
 from core.types import NUMPY, Array
 
 __all__ = ["Gradients"]
 
 
 class Gradients:
-    """Gradients at one set of parameters, which are read where they are; for NumPy, one thread at a time."""
+    """Gradients at one set of parameters; for NumPy, one thread at a time.
 
-    def __init__(self, parameters: Parameters) -> None:
-        self._parameters = parameters
-        self._gradient = Parameters(parameters.architecture, np.zeros_like(parameters.vector))
+    Args:
+        working: where the parameters are copied to, for those who share it with other passes.
+    """
+
+    parameters: Parameters
+    """Where they are taken; others of the same architecture may take their place. Their vector is not to be written to."""
+
+    def __init__(self, parameters: Parameters, working: Working | None = None) -> None:
+        self.parameters, self._working = parameters, working or Working(parameters.architecture)
+        self._admission = Admission(parameters.architecture)
+        self._gradient = Working(parameters.architecture)
         self._squares = np.zeros(len(parameters.architecture.layers) + 1, parameters.vector.dtype)
         self._ones = np.ones_like(self._squares)
         self._plans: PlanCache[Plan] = PlanCache(every_layer_bytes(parameters.architecture))
@@ -41,11 +50,12 @@ class Gradients:
             InvalidBatch: shapes that do not fit, or labels out of range.
             NonFiniteError: names the first layer that left the finite numbers.
         """
-        x, y = admit(self._parameters, x, y)
+        x, y = self._admission.batch(x, y)
+        self._working.hold(self.parameters)
         cost, squares = self._quietly.run(self._found, x, y)
         if isfinite(cost) and isfinite(squares):
-            return cost, Parameters(self._parameters.architecture, self._gradient.vector.copy())
-        found = backprop(NUMPY, self._parameters, x, y)
+            return cost, self._gradient.parameters()
+        found = backprop(NUMPY, self.parameters, x, y)
         return found.cost, found.gradient
 
     @property
@@ -61,6 +71,5 @@ class Gradients:
         return plan.cost(y), self._squares.dot(self._ones)
 
     def _compiled(self, batch: int) -> Plan:
-        parameters = self._parameters
-        update = accumulate(self._gradient.layers, batch)
-        return Plan(parameters.architecture, parameters.layers, batch, update, self._squares[:-1])
+        update = accumulate(self._gradient, batch)
+        return Plan(self.parameters.architecture, self._working, batch, update, self._squares[:-1])

@@ -24,7 +24,7 @@ class Head:
     """The cost of one output layer, bound to its buffers."""
 
     error: Callable[[Array], object]
-    """Fill the layer's delta from y: with dC/dz where `complete`, else with dC/da, which the kernel then pulls back."""
+    """Fill the layer's delta from y (m, n_L): with dC/dz where `complete`, else with dC/da, which the kernel then pulls back."""
     complete: bool
     total: Callable[[Array], float]
     """The sum of C_x over the batch, from y."""
@@ -36,14 +36,14 @@ def head(cost: str, activation: str, layer: Buffers, scale: float) -> Head:
     a, delta, unscale = layer.a, layer.delta, np.array(1.0 / scale, layer.a.dtype)
 
     def total(y: Array) -> float:
-        return float(definition.value(NUMPY, y, layer.z * unscale, a).sum())
+        return float(definition.value(NUMPY, y, layer.z.T * unscale, a.T).sum())
 
     def square(y: Array) -> float:
-        d = np.subtract(a, y).reshape(-1)
+        d = np.subtract(a, y.T).reshape(-1)
         return float(d.dot(d))
 
     def difference(y: Array) -> None:
-        np.subtract(a, y, delta)
+        np.subtract(a, y.T, delta)
 
     if cost == "quadratic":
         return Head(difference, False, lambda y: 0.5 * square(y))
@@ -52,26 +52,27 @@ def head(cost: str, activation: str, layer: Buffers, scale: float) -> Head:
         return Head(difference, True, total)
 
     if cost == "mean_squared_error":
-        share = np.array(2.0 / a.shape[1], a.dtype)
+        share = np.array(2.0 / len(a), a.dtype)
 
         def doubled(y: Array) -> None:
-            np.subtract(a, y, delta)
+            np.subtract(a, y.T, delta)
             np.multiply(delta, share, delta)
 
-        return Head(doubled, False, lambda y: square(y) / a.shape[1])
+        return Head(doubled, False, lambda y: square(y) / len(a))
 
     if (cost, activation) == ("cross_entropy", "softmax"):
-        weights = np.empty((a.shape[0], 1), a.dtype)
-        sum_rows = Blas(a.dtype).row_sums_of(a.shape[1], weights.reshape(-1))
+        weights = np.empty((1, a.shape[1]), a.dtype)
+        sum_targets = Blas(a.dtype).column_sums_of(len(a), weights.reshape(-1))
 
         def weighted(y: Array) -> None:
-            sum_rows(y.T)
+            y_t = y.T
+            sum_targets(y_t)
             np.multiply(a, weights, delta)
-            np.subtract(delta, y, delta)
+            np.subtract(delta, y_t, delta)
 
         return Head(weighted, True, total)
 
     def general(y: Array) -> None:
-        np.copyto(delta, definition.error(NUMPY, y, layer.z * unscale, a))
+        np.copyto(delta, definition.error(NUMPY, y, layer.z.T * unscale, a.T).T)
 
     return Head(general, True, total)

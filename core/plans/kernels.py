@@ -73,18 +73,18 @@ def _relu_pull(layer: Buffers) -> list[Call]:
 
 
 def _identity(layer: Buffers) -> list[Call]:
-    return [] if layer.a is layer.z else [partial(np.copyto, layer.a, layer.z)]
+    return [partial(np.copyto, layer.a, layer.z)] if layer.keeps_z else []
 
 
 def _softmax(layer: Buffers) -> list[Call]:
     """e^(z - max z) / sum; z itself is shifted, which no cost and no slope of a softmax notices."""
     z, a = layer.z, layer.a
-    top, total = np.empty((z.shape[0], 1), z.dtype), np.empty((z.shape[0], 1), z.dtype)
+    top, total = np.empty((1, z.shape[1]), z.dtype), np.empty((1, z.shape[1]), z.dtype)
     return [
-        partial(np.maximum.reduce, z, 1, None, top, True),
+        partial(np.maximum.reduce, z, 0, None, top, True),
         partial(np.subtract, z, top, z),
         partial(np.exp, z, a),
-        Blas(z.dtype).row_sums(a, total.reshape(-1)),
+        Blas(z.dtype).column_sums(a, total.reshape(-1)),
         partial(np.divide, a, total, a),
     ]
 
@@ -92,10 +92,10 @@ def _softmax(layer: Buffers) -> list[Call]:
 def _softmax_pull(layer: Buffers) -> list[Call]:
     """A (delta - sum_k delta_k a_k)."""
     a, delta, scratch = layer.a, layer.delta, layer.scratch
-    total = np.empty((a.shape[0], 1), a.dtype)
+    total = np.empty((1, a.shape[1]), a.dtype)
     return [
         partial(np.multiply, delta, a, scratch),
-        Blas(a.dtype).row_sums(scratch, total.reshape(-1)),
+        Blas(a.dtype).column_sums(scratch, total.reshape(-1)),
         partial(np.subtract, delta, total, delta),
         partial(np.multiply, delta, a, delta),
     ]

@@ -7,18 +7,18 @@ place, and to one thread at a time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 
-from core.network import Architecture, LayerParameters
+from core.network import Architecture
 from core.plans.blas import Blas, Call
 from core.plans.buffers import Buffers, every_layer
 from core.plans.heads import head
 from core.plans.kernels import kernel
 from core.plans.threads import threads_for, use_threads
 from core.plans.updates import Update
+from core.plans.working import Working
 from core.types import Array
 
 __all__ = ["Passage", "Plan"]
@@ -37,13 +37,13 @@ class Passage:
     def __init__(
         self,
         architecture: Architecture,
-        layers: Sequence[LayerParameters],
+        working: Working,
         memory: Array,
         buffers: list[Buffers],
         squares: Array | None = None,
     ) -> None:
-        self.batch = len(buffers[0].z)
-        self.buffers, self._memory, self._layers = buffers, memory, layers
+        self.batch = buffers[0].z.shape[1]
+        self.buffers, self._memory, self._working = buffers, memory, working
         self._blas = Blas(architecture.dtype)
         self._kernels = [kernel(layer.activation) for layer in architecture.layers]
         self._threads = threads_for(self.batch * architecture.parameter_count)
@@ -56,27 +56,25 @@ class Passage:
 
     def _bind_forward(self, squares: Array | None) -> None:
         """(z^l = a^{l-1} w^l^T + b^l, a^l = sigma(z^l)) for every layer; the first product waits for its x."""
-        before: list[Call] = []
-        after: list[Call] = []
-        for index, (each, parameters) in enumerate(zip(self._kernels, self._layers, strict=True)):
+        first = self._working.layers[0]
+        # Every column of the first z starts as the biases, so that the product only adds to it.
+        self._before = partial(np.copyto, self.buffers[0].z, first.biases[:, np.newaxis])
+        self._first = self._blas.forward_from(self._kernels[0].scale, first.weights, self.buffers[0].z)
+        self._after: list[Call] = []
+        for index, each in enumerate(self._kernels):
             buffers = self.buffers[index]
-            calls = after if index else before
-            # Every row of z starts as the biases, so that the product only adds to it.
-            calls.append(partial(np.copyto, buffers.z, parameters.biases))
             if index:
-                after.append(self._blas.forward(each.scale, self.buffers[index - 1].a, parameters.weights, buffers.z))
+                entering, joined = self.buffers[index - 1].a_and_one, self._working.joined[index - 1]
+                self._after.append(self._blas.forward(each.scale, joined, entering, buffers.z))
             if squares is not None:
                 z = buffers.z.reshape(-1)
-                after.append(partial(np.dot, z, z, squares[index : index + 1].reshape(())))
-            after += each.activate(buffers)
-        self._before, self._after = before, after
-        self._first = self._blas.forward_from(self._kernels[0].scale, self._layers[0].weights, self.buffers[0].z)
+                self._after.append(partial(np.dot, z, z, squares[index : index + 1].reshape(())))
+            self._after += each.activate(buffers)
 
     def forward(self, x: Array) -> Array:
-        """The outputs (m, n_L) for x (m, n_1), C-contiguous and of the network's dtype; in a buffer of this pass."""
+        """The outputs (n_L, m) for x (m, n_1), C-contiguous and of the network's dtype; in a buffer of this pass."""
         use_threads(self._threads)
-        for call in self._before:
-            call()
+        self._before()
         self._first(x.T)
         for call in self._after:
             call()
@@ -89,20 +87,20 @@ class Plan(Passage):
     def __init__(
         self,
         architecture: Architecture,
-        layers: Sequence[LayerParameters],
+        working: Working,
         batch: int,
-        update: Update,
+        update: Update[Working],
         squares: Array | None = None,
     ) -> None:
         # The output layer keeps its z: the cost is computed from it.
         apart = [kernel(layer.activation).keeps_z for layer in architecture.layers[:-1]] + [True]
-        super().__init__(architecture, layers, *every_layer(architecture, batch, apart), squares)
+        super().__init__(architecture, working, *every_layer(architecture, batch, apart), squares)
         self._threads = threads_for(3 * batch * architecture.parameter_count)
         last = architecture.layers[-1].activation
         self._head = head(architecture.cost, last, self.buffers[-1], self._kernels[-1].scale)
         self.bind(update)
 
-    def bind(self, update: Update) -> None:
+    def bind(self, update: Update[Working]) -> None:
         """Compile the backward pass, whose products go where `update` says."""
         slopes = self._sweep()
         calls: list[Call] = list(slopes or [])
@@ -110,14 +108,17 @@ class Plan(Passage):
         for index in range(last, -1, -1):
             buffers = self.buffers[index]
             if index < last:
-                following = self.buffers[index + 1]
+                delta, joined = self.buffers[index + 1].delta, self._working.joined[index]
                 # (2) needs w^{l+1} as it was in the forward pass, so it comes before that layer's update.
-                calls.append(self._blas.backward(following.delta, self._layers[index + 1].weights, buffers.delta))
-                calls += update.bind(self._blas, index + 1, following.delta, buffers.a)
+                calls.append(self._blas.backward(joined, delta, buffers.delta_and_none))
+                target = update.target.joined[index]
+                calls.append(self._blas.outer(update.factor, delta, buffers.a_and_one, update.keep, target))
             if index < last or not self._head.complete:
                 calls += [_times(buffers)] if slopes else self._kernels[index].pull(buffers)
-        sums, self._last_product = update.bind_first(self._blas, self.buffers[0].delta)
-        self._backward = calls + sums
+        delta, first = self.buffers[0].delta, update.target.layers[0]
+        calls.append(self._blas.row_sums(update.factor, delta, update.keep, first.biases))
+        self._last_product = self._blas.outer_from(update.factor, delta, update.keep, first.weights)
+        self._backward = calls
 
     def _sweep(self) -> list[Call] | None:
         """Sigma' of all layers at once, where they share an activation that allows it and stay in the cache."""
@@ -131,8 +132,7 @@ class Plan(Passage):
         """Forward, backward and update, once; y (m, n_L)."""
         use_threads(self._threads)
         x_t = x.T
-        for call in self._before:
-            call()
+        self._before()
         self._first(x_t)
         for call in self._after:
             call()

@@ -13,20 +13,29 @@ import numpy as np
 from core.feedforward import predict
 from core.finite import quiet_context
 from core.network import Parameters
-from core.plans.batches import admit_inputs
+from core.plans.batches import Admission
 from core.plans.buffers import two_in_turn, two_in_turn_bytes
 from core.plans.cache import PlanCache
 from core.plans.plan import Passage
+from core.plans.working import Working
 from core.types import NUMPY, Array
 
 __all__ = ["Predictor"]
 
 
 class Predictor:
-    """The outputs of one set of parameters, which are read where they are; for NumPy, one thread at a time."""
+    """The outputs of one network; for NumPy, one thread at a time.
 
-    def __init__(self, parameters: Parameters) -> None:
-        self._parameters = parameters
+    Args:
+        working: where its numbers are copied to, for those who share it with other passes.
+    """
+
+    parameters: Parameters
+    """Whose outputs they are; others of the same architecture may take their place. Their vector is not to be written to."""
+
+    def __init__(self, parameters: Parameters, working: Working | None = None) -> None:
+        self.parameters, self._working = parameters, working or Working(parameters.architecture)
+        self._admission = Admission(parameters.architecture)
         self._squares = np.zeros(len(parameters.architecture.layers), parameters.vector.dtype)
         self._ones = np.ones_like(self._squares)
         self._passes: PlanCache[Passage] = PlanCache(two_in_turn_bytes(parameters.architecture))
@@ -38,9 +47,10 @@ class Predictor:
         Raises:
             InvalidBatch: x is not (m, n_1). NonFiniteError: names the first layer that left the finite numbers.
         """
-        x = admit_inputs(self._parameters, x)
+        x = self._admission.inputs(x)
+        self._working.hold(self.parameters)
         outputs, squares = self._quietly.run(self._through, x)
-        return outputs.copy() if isfinite(squares) else predict(NUMPY, self._parameters, x)
+        return outputs.T.copy() if isfinite(squares) else predict(NUMPY, self.parameters, x)
 
     @property
     def nbytes(self) -> int:
@@ -53,6 +63,6 @@ class Predictor:
         return outputs, self._squares.dot(self._ones)
 
     def _compiled(self, batch: int) -> Passage:
-        parameters = self._parameters
-        memory, buffers = two_in_turn(parameters.architecture, batch)
-        return Passage(parameters.architecture, parameters.layers, memory, buffers, self._squares)
+        architecture = self.parameters.architecture
+        memory, buffers = two_in_turn(architecture, batch)
+        return Passage(architecture, self._working, memory, buffers, self._squares)

@@ -11,11 +11,12 @@ import numpy as np
 from core.finite import quiet_context, require_finite, require_finite_parameters
 from core.network import Parameters
 from core.optimizers import OptimizerState, Options
-from core.plans.batches import admit
+from core.plans.batches import Admission
 from core.plans.buffers import every_layer_bytes
 from core.plans.cache import MAX_BYTES, PlanCache
 from core.plans.plan import Plan
 from core.plans.rules import rule_for
+from core.plans.working import Working
 from core.types import NUMPY, Array
 
 __all__ = ["Trainer"]
@@ -34,10 +35,11 @@ class Trainer:
         state: OptimizerState | None = None,
         max_bytes: int = MAX_BYTES,
     ) -> None:
-        self._parameters = Parameters(parameters.architecture, np.array(parameters.vector))
+        self._architecture, self._working = parameters.architecture, Working.of(parameters)
+        self._admission = Admission(parameters.architecture)
         row_bytes = every_layer_bytes(parameters.architecture)
         self._plans: PlanCache[Plan] = PlanCache(row_bytes, max_bytes=max_bytes)
-        self._rule = rule_for(self._parameters, state, options)
+        self._rule = rule_for(self._working, state, options)
         self._quietly = quiet_context()
         self._last: tuple[Plan, Array] | None = None
 
@@ -49,7 +51,7 @@ class Trainer:
         Raises:
             InvalidBatch: shapes that do not fit, or labels out of range.
         """
-        x, y = admit(self._parameters, x, y)
+        x, y = self._admission.batch(x, y)
         plan = self._plans.get(len(x), self._compiled)
         self._quietly.run(plan.run, x, y)
         self._last = plan, y
@@ -67,7 +69,7 @@ class Trainer:
             raise ValueError("no step was made yet")
         plan, y = self._last
         cost = self._quietly.run(plan.cost, y)
-        require_finite(NUMPY, np.asarray(cost), self._parameters.layers[-1].layer, "cost")
+        require_finite(NUMPY, np.asarray(cost), self._architecture.layout[-1].layer, "cost")
         return cost
 
     def epoch(self, x: Array, y: Array, batch: int, order: Array) -> None:
@@ -86,10 +88,10 @@ class Trainer:
         Raises:
             NonFiniteError: names the first layer that left the finite numbers.
         """
-        for layer in self._parameters.layers:
+        for layer in self._working.layers:
             require_finite(NUMPY, layer.weights, layer.layer, "updated weights")
             require_finite(NUMPY, layer.biases, layer.layer, "updated biases")
-        return Parameters(self._parameters.architecture, self._parameters.vector.copy())
+        return self._working.parameters()
 
     def state(self) -> OptimizerState:
         """A copy of what the optimizer remembers.
@@ -100,14 +102,14 @@ class Trainer:
         state = self._rule.state()
         for name, array in state.arrays.items():
             if array.ndim:
-                remembered = Parameters(self._parameters.architecture, array)
+                remembered = Parameters(self._architecture, array)
                 require_finite_parameters(NUMPY, remembered, f"optimizer's {name}")
         return state
 
     @property
     def nbytes(self) -> int:
         """Bytes of the working copy and of every plan's buffers."""
-        return self._parameters.vector.nbytes + self._plans.nbytes
+        return self._working.vector.nbytes + self._plans.nbytes
 
     def _compiled(self, batch: int) -> Plan:
-        return Plan(self._parameters.architecture, self._parameters.layers, batch, self._rule.update_for(batch))
+        return Plan(self._architecture, self._working, batch, self._rule.update_for(batch))

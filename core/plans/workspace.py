@@ -9,13 +9,12 @@ from __future__ import annotations
 from math import isfinite, sqrt
 from typing import Final
 
-import numpy as np
-
 from core.finite import quiet_context
 from core.network import Architecture, Parameters
 from core.optimizers import OptimizerState, Options, update
 from core.plans.gradients import Gradients
 from core.plans.predictor import Predictor
+from core.plans.working import Working
 from core.step import Step, gradient_norm, require_finite_step
 from core.types import NUMPY, Array
 
@@ -29,20 +28,20 @@ class Workspace:
     """Passes through networks of one architecture; for NumPy, one thread at a time."""
 
     def __init__(self, architecture: Architecture) -> None:
-        self._own = Parameters(architecture, np.zeros(architecture.parameter_count, architecture.dtype))
-        self._loaded: Array | None = None
-        self._predictor = Predictor(self._own)
-        self._gradients = Gradients(self._own)
+        self._working = Working(architecture)
+        start = self._working.parameters()
+        self._predictor = Predictor(start, self._working)
+        self._gradients = Gradients(start, self._working)
         self._quietly = quiet_context()
 
     def predict(self, parameters: Parameters, x: Array) -> Array:
         """As `core.predict`."""
-        self._load(parameters)
+        self._predictor.parameters = parameters
         return self._predictor.predict(x)
 
     def backprop(self, parameters: Parameters, x: Array, y: Array) -> tuple[float, Parameters]:
         """C and its mean gradient, as `core.backprop` finds them."""
-        self._load(parameters)
+        self._gradients.parameters = parameters
         return self._gradients.backprop(x, y)
 
     def step(self, parameters: Parameters, state: OptimizerState | None, x: Array, y: Array, options: Options) -> Step:
@@ -60,12 +59,7 @@ class Workspace:
     @property
     def nbytes(self) -> int:
         """Bytes of everything that is kept."""
-        return self._own.vector.nbytes + self._predictor.nbytes + self._gradients.nbytes
-
-    def _load(self, parameters: Parameters) -> None:
-        if parameters.vector is not self._loaded:
-            np.copyto(self._own.vector, parameters.vector)
-            self._loaded = parameters.vector
+        return self._working.vector.nbytes + self._predictor.nbytes + self._gradients.nbytes
 
 
 def _norm(gradient: Parameters) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from core.costs import OutputLayer, output_layer
-from core.network import Architecture, LayerParameters
+from core.network import Architecture, LayerParameters, Parameters
 from core.plans.cuda.blas import Cublas
 from core.plans.cuda.kernels import Kernels
 from core.plans.updates import Update
@@ -47,7 +47,7 @@ class CudaPlan:
         architecture: Architecture,
         layers: Sequence[LayerParameters],
         batch: int,
-        update: Update,
+        update: Update[Parameters],
     ) -> None:
         self.batch = batch
         self._blas, self._kernels, self._layers = cublas, kernels, layers
@@ -86,7 +86,7 @@ class CudaPlan:
             self._forward.append(self._kernels.activate(name, parameters.biases, at.z, at.a))
         self._first = self._blas.forward_from(self._layers[0].weights, self._arrays[0].z)
 
-    def bind(self, update: Update) -> None:
+    def bind(self, update: Update[Parameters]) -> None:
         """Bind the backward pass, whose products go where `update` says."""
         self._update = update  # bound calls hold addresses: its arrays must stay
         self._backward: list[Call] = []
@@ -94,11 +94,14 @@ class CudaPlan:
             at, following = self._arrays[index], self._arrays[index + 1]
             # (2) needs w^{l+1} as it was in the forward pass, so it comes before that layer's update.
             self._backward.append(self._blas.backward(following.delta, self._layers[index + 1].weights, at.delta))
-            self._backward += update.bind(self._blas, index + 1, following.delta, at.a)
+            target, factor, keep = update.target.layers[index + 1], update.factor, update.keep
+            self._backward.append(self._blas.outer(factor, following.delta, at.a, keep, target.weights))
+            self._backward.append(self._blas.column_sums(factor, following.delta, keep, target.biases))
             if self._names[index] != "identity":
                 self._backward.append(self._kernels.pull(self._names[index], at.z, at.a, at.delta))
-        sums, self._last_product = update.bind_first(self._blas, self._arrays[0].delta)
-        self._backward += sums
+        delta, target = self._arrays[0].delta, update.target.layers[0]
+        self._backward.append(self._blas.column_sums(update.factor, delta, update.keep, target.biases))
+        self._last_product = self._blas.outer_from(update.factor, delta, update.keep, target.weights)
 
     def run(self, x: Array, y: Array) -> None:
         """Launch forward, backward and update, once; x (m, n_1) and y (m, n_L) on the device, C-contiguous, of the dtype."""

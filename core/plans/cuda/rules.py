@@ -6,12 +6,13 @@ the device, and an infinite gradient that clipping would bring back becomes no n
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from core.network import Parameters
-from core.optimizers import OPTIMIZERS, OptimizerState, Options, weights_only
+from core.optimizers import OPTIMIZERS, OptimizerState, Options, SgdOptions, weights_only
 from core.plans.cuda.kernels import Kernels
 from core.plans.rules import Descent, Rule, Velocity, is_plain_descent, is_plain_momentum
 from core.plans.updates import Update, accumulate
@@ -20,14 +21,26 @@ from core.types import Array
 __all__ = ["cuda_rule_for"]
 
 
-def cuda_rule_for(kernels: Kernels, parameters: Parameters, state: OptimizerState | None, options: Options) -> Rule:
+def cuda_rule_for(
+    kernels: Kernels, parameters: Parameters, state: OptimizerState | None, options: Options
+) -> Rule[Parameters]:
     """The fastest rule for these options; a state of another kind is given up."""
     kept = state if state is not None and state.kind == options.kind else None
     if is_plain_descent(options):
         return Descent(parameters, kept, options)
     if is_plain_momentum(options):
-        return Velocity(kernels.cupy, parameters, kept, options, kernels.descend(options.learning_rate))
+        return _velocity(kernels, parameters, kept, options)
     return CudaGradient(kernels.cupy, parameters, kept, options)
+
+
+def _velocity(
+    kernels: Kernels, parameters: Parameters, state: OptimizerState | None, options: SgdOptions
+) -> Velocity[Parameters]:
+    remembered = state.arrays.get("velocity") if state else None
+    vector = kernels.cupy.zeros_like(parameters.vector) if remembered is None else remembered.copy()
+    velocity, descend = Parameters(parameters.architecture, vector), kernels.descend(options.learning_rate)
+    move = partial(descend, vector, parameters.vector)
+    return Velocity(velocity, remembered is not None, options, move, vector.copy)
 
 
 class HostScalars:
@@ -55,9 +68,9 @@ class CudaGradient:
         spares = options.weight_decay != 0 and not options.decay_biases
         self._decays = weights_only(cupy, parameters.architecture, parameters.vector) if spares else None
 
-    def update_for(self, batch: int) -> Update:
+    def update_for(self, batch: int) -> Update[Parameters]:
         """The mean gradient, into an array of its own."""
-        return accumulate(self._gradient.layers, batch)
+        return accumulate(self._gradient, batch)
 
     def finish(self) -> bool:
         """Clip, update, and write the parameters over."""

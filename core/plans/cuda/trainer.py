@@ -16,7 +16,7 @@ from core.feedforward import require_inputs
 from core.finite import quiet, require_finite, require_finite_parameters
 from core.network import Parameters
 from core.optimizers import OptimizerState, Options
-from core.plans.batches import admit
+from core.plans.batches import Admission
 from core.plans.cache import MAX_BYTES, PlanCache
 from core.plans.cuda.blas import Cublas
 from core.plans.cuda.feed import Feed
@@ -97,7 +97,8 @@ class CudaTrainer:
                 chosen = rows[start : start + batch]
                 self.step(x.take(chosen, axis=0), y.take(chosen, axis=0))
             return
-        for taken in Feed(self._cupy, *admit(self._parameters, x, y), batch).batches(order):
+        admitted = Admission(self._parameters.architecture).batch(x, y)
+        for taken in Feed(self._cupy, *admitted, batch).batches(order):
             self.step(*taken)
 
     def parameters(self) -> Parameters:

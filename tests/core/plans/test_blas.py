@@ -12,44 +12,50 @@ from core.plans.blas import Blas
 
 M, IN, OUT = 5, 3, 4
 SHAPES = {
-    "a": (M, IN),
+    "x": (M, IN),
+    "y": (M, OUT),
+    "a": (IN, M),
     "w": (OUT, IN),
-    "z": (M, OUT),
-    "delta": (M, OUT),
-    "below": (M, IN),
+    "z": (OUT, M),
+    "delta": (OUT, M),
+    "below": (IN, M),
     "g": (OUT, IN),
     "b": (OUT,),
-    "rows": (M,),
+    "examples": (M,),
 }
 PRODUCTS: dict[str, tuple[str, Callable[[Blas, dict[str, Any]], Any], Callable[[dict[str, Any]], Any]]] = {
-    "forward": (
-        "z",
-        lambda k, v: k.forward(0.5, v["a"], v["w"], v["z"])(),
-        lambda v: 0.5 * (v["z"] + v["a"] @ v["w"].T),
-    ),
+    "forward": ("z", lambda k, v: k.forward(0.5, v["w"], v["a"], v["z"])(), lambda v: 0.5 * v["w"] @ v["a"]),
     "forward_from": (
         "z",
-        lambda k, v: k.forward_from(0.5, v["w"], v["z"])(v["a"].T),
-        lambda v: 0.5 * (v["z"] + v["a"] @ v["w"].T),
+        lambda k, v: k.forward_from(0.5, v["w"], v["z"])(v["x"].T),
+        lambda v: 0.5 * (v["z"] + v["w"] @ v["x"].T),
     ),
-    "backward": ("below", lambda k, v: k.backward(v["delta"], v["w"], v["below"])(), lambda v: v["delta"] @ v["w"]),
+    "backward": ("below", lambda k, v: k.backward(v["w"], v["delta"], v["below"])(), lambda v: v["w"].T @ v["delta"]),
     "outer": (
         "g",
         lambda k, v: k.outer(-0.1, v["delta"], v["a"], 0.9, v["g"])(),
-        lambda v: 0.9 * v["g"] - 0.1 * v["delta"].T @ v["a"],
+        lambda v: 0.9 * v["g"] - 0.1 * v["delta"] @ v["a"].T,
     ),
     "outer_from": (
         "g",
-        lambda k, v: k.outer_from(-0.1, v["delta"], 0.9, v["g"])(v["a"].T),
-        lambda v: 0.9 * v["g"] - 0.1 * v["delta"].T @ v["a"],
+        lambda k, v: k.outer_from(-0.1, v["delta"], 0.9, v["g"])(v["x"].T),
+        lambda v: 0.9 * v["g"] - 0.1 * v["delta"] @ v["x"],
+    ),
+    "row_sums": (
+        "b",
+        lambda k, v: k.row_sums(-0.1, v["delta"], 0.9, v["b"])(),
+        lambda v: 0.9 * v["b"] - 0.1 * v["delta"].sum(axis=1),
     ),
     "column_sums": (
-        "b",
-        lambda k, v: k.column_sums(-0.1, v["delta"], 0.9, v["b"])(),
-        lambda v: 0.9 * v["b"] - 0.1 * v["delta"].sum(axis=0),
+        "examples",
+        lambda k, v: k.column_sums(v["delta"], v["examples"])(),
+        lambda v: v["delta"].sum(axis=0),
     ),
-    "row_sums": ("rows", lambda k, v: k.row_sums(v["delta"], v["rows"])(), lambda v: v["delta"].sum(axis=1)),
-    "row_sums_of": ("rows", lambda k, v: k.row_sums_of(OUT, v["rows"])(v["delta"].T), lambda v: v["delta"].sum(axis=1)),
+    "column_sums_of": (
+        "examples",
+        lambda k, v: k.column_sums_of(OUT, v["examples"])(v["y"].T),
+        lambda v: v["y"].sum(axis=1),
+    ),
 }
 
 

@@ -47,14 +47,14 @@ def test_two_buffers_of_the_widest_layer() -> None:
     layers = tuple(Layer(units, "relu") for units in (3, 50, 7, 7, 7, 7))
     predictor = Predictor(parameters_of(Architecture(5, layers, "quadratic", "float32"), np.random.default_rng(0)))
     predictor.predict(np.ones((10, 5)))
-    assert predictor.nbytes == 2 * 10 * 50 * 4
+    assert predictor.nbytes == 2 * 10 * 51 * 4
 
 
 def test_the_passes_are_bounded() -> None:
     predictor = Predictor(network(("tanh", "tanh")))
     for size in range(1, 20):
         predictor.predict(np.ones((size, 4)))
-    assert predictor.nbytes == 2 * (16 + 17 + 18 + 19) * 4 * 4
+    assert predictor.nbytes == 2 * (16 + 17 + 18 + 19) * 5 * 4
 
 
 def test_an_answer_stays_and_the_question_too() -> None:

@@ -165,11 +165,11 @@ def test_plans_are_bounded_in_number_and_in_bytes(compiled: list[int]) -> None:
     for size in range(1, 30):
         trainer.step(*batch_of(run.start.architecture, size, RNG(0)))
     assert compiled == list(range(1, 30))
-    assert trainer.nbytes - empty == (26 + 27 + 28 + 29) * 4 * (5 + 4) * 4
-    small = Trainer(run.start, SGD, max_bytes=50 * 4 * (5 + 4) * 4)
+    assert trainer.nbytes - empty == (26 + 27 + 28 + 29) * 4 * (6 + 5) * 4
+    small = Trainer(run.start, SGD, max_bytes=50 * 4 * (6 + 5) * 4)
     for size in (20, 30, 20, 10, 20, 60):
         small.step(*batch_of(run.start.architecture, size, RNG(0)))
-        assert small.nbytes - empty <= max(50, size) * 4 * (5 + 4) * 4
+        assert small.nbytes - empty <= max(50, size) * 4 * (6 + 5) * 4
     assert compiled[29:] == [20, 30, 10, 60]
 
 

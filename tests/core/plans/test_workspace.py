@@ -121,4 +121,4 @@ def test_its_memory_is_counted() -> None:
     empty = workspace.nbytes
     assert empty == 2 * parameters.vector.nbytes
     workspace.predict(parameters, batch_of(SMALL, 7, rng)[0])
-    assert workspace.nbytes == empty + 2 * 5 * 7 * 4
+    assert workspace.nbytes == empty + 2 * 6 * 7 * 4

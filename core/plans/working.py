@@ -1,0 +1,64 @@
+"""The working copy of a network's numbers, in the order that products like best.
+
+Invariant: the same P numbers as the flat vector. Behind the first layer a layer's biases lie beside its weights, as [b w]: a bias
+is the weight of one more neuron, whose activation is always 1, so that the products that serve the weights serve the biases
+too. What enters the first layer is the caller's, and has no such neuron: there they lie apart.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from core.network import Architecture, LayerParameters, Parameters
+from core.types import Array
+
+__all__ = ["Working"]
+
+
+class Working:
+    """Numbers in the parameters' space: parameters, a gradient or a velocity; zeros, until some are loaded."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        self.architecture = architecture
+        self.vector: Array = np.zeros(architecture.parameter_count, architecture.dtype)
+        """(P,), in the order in which they lie here: for what is done to every number alike."""
+        first, *others = architecture.layout
+        self._held: Array | None = None
+        self.joined = tuple(
+            self.vector[place.start : place.stop].reshape(place.rows, 1 + place.columns) for place in others
+        )
+        """[b w] (n_l, 1 + n_{l-1}) of the layers behind the first."""
+        behind = (
+            LayerParameters(place.layer, both[:, 1:], both[:, 0])
+            for place, both in zip(others, self.joined, strict=True)
+        )
+        weights = self.vector[first.start : first.split].reshape(first.rows, first.columns)
+        self.layers = (LayerParameters(first.layer, weights, self.vector[first.split : first.stop]), *behind)
+        """The weights and biases of every layer, as views."""
+
+    def hold(self, parameters: Parameters) -> None:
+        """Copy all numbers in, where they are not in already: a vector that was held is known again by its identity."""
+        if parameters.vector is not self._held:
+            self.load(parameters)
+            self._held = parameters.vector
+
+    @classmethod
+    def of(cls, parameters: Parameters) -> Working:
+        """A copy."""
+        made = cls(parameters.architecture)
+        made.load(parameters)
+        return made
+
+    def load(self, parameters: Parameters) -> None:
+        """Copy all numbers in."""
+        for mine, given in zip(self.layers, parameters.layers, strict=True):
+            np.copyto(mine.weights, given.weights)
+            np.copyto(mine.biases, given.biases)
+
+    def parameters(self) -> Parameters:
+        """Copy all numbers out, into a flat vector of its own."""
+        made = Parameters(self.architecture, np.empty_like(self.vector))
+        for mine, taken in zip(self.layers, made.layers, strict=True):
+            np.copyto(taken.weights, mine.weights)
+            np.copyto(taken.biases, mine.biases)
+        return made
