@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from functools import cache
 from pathlib import Path
 
@@ -43,6 +45,19 @@ def cannot_lose_power() -> str:
             subprocess.run(["umount", str(mount)], check=True)
             return ""
     return f"no file system can be mounted here: {(made.stderr + tried.stderr).strip()}"
+
+
+def freeze(process: int) -> None:
+    """Stop every thread of a process outside of the kernel, so that no system call is under way; SIGCONT lets it go on."""
+    os.kill(process, signal.SIGSTOP)
+    deadline = time.monotonic() + 60
+    while any(_state(task) != "T" for task in Path(f"/proc/{process}/task").iterdir()):
+        assert time.monotonic() < deadline, "a thread does not stop"
+        time.sleep(0.001)
+
+
+def _state(task: Path) -> str:
+    return (task / "stat").read_text().rpartition(")")[2].split()[0]
 
 
 needs_strace = pytest.mark.skipif(bool(cannot_trace()), reason=cannot_trace())

@@ -13,6 +13,7 @@ import httpx
 
 from tests.end_to_end.running import PATIENCE, Running
 from tests.faults.disk import Disk
+from tests.faults.machine import freeze
 
 STOPPED = 70
 _FULL_SECONDS = 0.5
@@ -50,7 +51,7 @@ class Server(Running):
     def _lose_power(self) -> None:
         """Between two system calls of every thread: the process goes on without a disk, and may acknowledge nothing new."""
         self.dying = True
-        self._freeze()
+        freeze(self.process.pid)
         self._disk.lose_power()
         self.process.send_signal(signal.SIGCONT)
         with suppress(httpx.TransportError):
@@ -72,14 +73,6 @@ class Server(Running):
         self._disk.restart()
         self.start()
         self.dying = False
-
-    def _freeze(self) -> None:
-        """Stop every thread outside of the kernel, so that no sync is under way."""
-        self.process.send_signal(signal.SIGSTOP)
-        deadline = time.monotonic() + PATIENCE
-        while any(_state(task) != "T" for task in Path(f"/proc/{self.process.pid}/task").iterdir()):
-            assert time.monotonic() < deadline, "a thread does not stop"
-            time.sleep(0.001)
 
     def _fill_up(self) -> None:
         """There is no room for a while: what needs some is refused, the rest goes on, and later there is room for all."""
@@ -105,10 +98,6 @@ class Server(Running):
     def _disk(self) -> Disk:
         assert self.disk is not None
         return self.disk
-
-
-def _state(task: Path) -> str:
-    return (task / "stat").read_text().rpartition(")")[2].split()[0]
 
 
 def _networks(client: httpx.Client) -> list[str]:
