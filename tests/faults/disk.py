@@ -84,6 +84,17 @@ class Disk:
 
 
 @contextmanager
+def small(folder: Path, megabytes: int) -> Iterator[Path]:
+    """A file system in memory that is full soon."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@contextmanager
 def disk(folder: Path, megabytes: int = 64) -> Iterator[Disk]:
     made = Disk(folder, megabytes)
     try:

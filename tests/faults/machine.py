@@ -60,5 +60,20 @@ def _state(task: Path) -> str:
     return (task / "stat").read_text().rpartition(")")[2].split()[0]
 
 
+@cache
+def cannot_mount_small() -> str:
+    """Why no small file system can be mounted here; empty where it can."""
+    if os.geteuid() != 0:
+        return "a full disk needs root: a small file system of its own is mounted"
+    with tempfile.TemporaryDirectory() as folder:
+        mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", folder]
+        tried = subprocess.run(mount, capture_output=True, text=True, check=False)
+        if tried.returncode == 0:
+            subprocess.run(["umount", folder], check=True)
+            return ""
+    return f"no small file system can be mounted here: {tried.stderr.strip()}"
+
+
+needs_small_disk = pytest.mark.skipif(bool(cannot_mount_small()), reason=cannot_mount_small())
 needs_strace = pytest.mark.skipif(bool(cannot_trace()), reason=cannot_trace())
 needs_power_loss = pytest.mark.skipif(bool(cannot_lose_power()), reason=cannot_lose_power())

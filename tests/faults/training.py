@@ -29,14 +29,15 @@ def network_of(step: int) -> int:
     return 3 if step % 17 == 16 else step % 3
 
 
-def batch(step: int) -> tuple[Array, Array]:
-    inputs, _, outputs = SHAPES[network_of(step)]
+def batch(step: int, network: int | None = None) -> tuple[Array, Array]:
+    inputs, _, outputs = SHAPES[network_of(step) if network is None else network]
     rng = np.random.default_rng(step)
     return rng.standard_normal((2, inputs)), rng.uniform(size=(2, outputs))
 
 
-def request(step: int) -> dict[str, Any]:
-    inputs, targets = batch(step)
+def request(step: int, network: int | None = None) -> dict[str, Any]:
+    """A step of its network, or of the one that is named."""
+    inputs, targets = batch(step, network)
     optimizer = {"kind": "sgd", "learning_rate": RATE, "momentum": MOMENTUM}
     return {"inputs": inputs.tolist(), "targets": targets.tolist(), "optimizer": optimizer}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,8 @@ from service.errors import StorageFull
 from service.storage.base import NetworkState
 from tests.contracts import stores
 from tests.contracts.drawings import commit, create, made, same, state
+from tests.faults.disk import small
+from tests.faults.machine import needs_small_disk
 from tests.service.storage.strace import ROOT, needs_strace, run
 
 STORES = ["inline", "slots"]
@@ -143,16 +144,11 @@ def test_a_slot_is_on_disk_before_its_row(tmp_path: Path) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 6 MB of its own."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=6m", "none", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode != 0:
-        pytest.skip("a small file system can be mounted only by root with the right to mount")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with small(tmp_path / "disk", 6) as folder:
+        yield folder
 
 
+@needs_small_disk
 @pytest.mark.parametrize("name", STORES)
 def test_a_full_disk_refuses_writes_until_there_is_room(small_disk: Path, name: str) -> None:
     (small_disk / "ballast").write_bytes(bytes(3 * 2**20))
@@ -172,6 +168,7 @@ def test_a_full_disk_refuses_writes_until_there_is_room(small_disk: Path, name: 
     store.close()
 
 
+@needs_small_disk
 def test_steps_go_on_on_a_disk_that_others_have_filled(small_disk: Path) -> None:
     store = stores.inline(small_disk / "data", keep_versions=2)
     network = create(store, size=5000)
