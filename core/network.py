@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Literal
+from functools import cache, cached_property
+from typing import Any, Literal
 
 from core.activations import ACTIVATIONS
 from core.costs import COSTS, LAST_LAYERS
@@ -100,7 +100,7 @@ class Architecture:
             start = places[-1].stop
         return tuple(places)
 
-    @property
+    @cached_property
     def parameter_count(self) -> int:
         """P: all weights and biases."""
         return self.layout[-1].stop
@@ -170,8 +170,14 @@ class Parameters:
         return cls(architecture, xp.concat(pieces))
 
 
-def _name_of(dtype: object) -> str:
+def _name_of(dtype: Any) -> str:
     """`float32`, whether NumPy or another module says it."""
+    return _name(type(dtype).__module__, dtype)
+
+
+@cache
+def _name(_module: str, dtype: Any) -> str:
+    # The module comes first in the key: dtypes of two modules are not to be compared.
     return str(dtype).rpartition(".")[2]
 
 

@@ -7,6 +7,8 @@ too. What enters the first layer is the caller's, and has no such neuron: there 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from core.network import Architecture, LayerParameters, Parameters
@@ -35,6 +37,10 @@ class Working:
         weights = self.vector[first.start : first.split].reshape(first.rows, first.columns)
         self.layers = (LayerParameters(first.layer, weights, self.vector[first.split : first.stop]), *behind)
         """The weights and biases of every layer, as views."""
+        self._pieces = [
+            self.vector[: first.stop],
+            *(piece for layer in self.layers[1:] for piece in (layer.weights, layer.biases)),
+        ]
 
     def hold(self, parameters: Parameters) -> None:
         """Copy all numbers in, where they are not in already: a vector that was held is known again by its identity."""
@@ -51,14 +57,20 @@ class Working:
 
     def load(self, parameters: Parameters) -> None:
         """Copy all numbers in."""
-        for mine, given in zip(self.layers, parameters.layers, strict=True):
-            np.copyto(mine.weights, given.weights)
-            np.copyto(mine.biases, given.biases)
+        for mine, given in zip(self._pieces, self._pieces_of(parameters.vector), strict=True):
+            np.copyto(mine, given)
 
     def parameters(self) -> Parameters:
         """Copy all numbers out, into a flat vector of its own."""
-        made = Parameters(self.architecture, np.empty_like(self.vector))
-        for mine, taken in zip(self.layers, made.layers, strict=True):
-            np.copyto(taken.weights, mine.weights)
-            np.copyto(taken.biases, mine.biases)
-        return made
+        vector = np.empty_like(self.vector)
+        for mine, taken in zip(self._pieces, self._pieces_of(vector), strict=True):
+            np.copyto(taken, mine)
+        return Parameters(self.architecture, vector)
+
+    def _pieces_of(self, vector: Array) -> Iterator[Array]:
+        """What lies in one piece both here and in a flat vector: the first layer, then the weights and biases of each other."""
+        first, *others = self.architecture.layout
+        yield vector[: first.stop]
+        for place in others:
+            yield vector[place.start : place.split].reshape(place.rows, place.columns)
+            yield vector[place.split : place.stop]
