@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.core import long_run, report
+from benchmarks.core import layouts, long_run, report
 from benchmarks.core.candidate import Plan, Timing
 from benchmarks.core.cases import CASES, Problem, draw
 from benchmarks.core.engines.registry import ENGINES, Spec
@@ -55,6 +55,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--markdown", action="store_true", help="fill the tables of docs/performance.md")
     parser.add_argument("--resume", action="store_true", help="go on where the JSON file of an earlier run ends")
     parser.add_argument("--report", type=Path, metavar="FILE", help="measure nothing: tables of an earlier run's JSON")
+    parser.add_argument(
+        "--layouts", action="store_true", help="only show in which order of storage the products of a step are fastest"
+    )
     options = parser.parse_args(arguments)
     if options.quick:
         options.case, options.dtype, options.threads, options.rounds = ["a"], ["float32"], [1], 5
@@ -180,6 +183,12 @@ def run(options: argparse.Namespace, target: Path) -> dict[str, Any]:
 def main(arguments: Sequence[str]) -> int:
     """The command."""
     options = parse(arguments)
+    if options.layouts:
+        for dtype in options.dtype:
+            print(
+                f"The products of a step, {dtype}, one thread, microseconds\n\n{layouts.table(options.case, dtype)}\n"
+            )
+        return 0
     target = options.json or RESULTS / ("core.json" if is_complete(options) else "core-partial.json")
     try:
         results = json.loads(options.report.read_text()) if options.report else run(options, target)

@@ -18,7 +18,7 @@ from scipy.linalg import blas
 
 from benchmarks.core.cases import Array
 from benchmarks.core.engines import Engine, Task, Unavailable
-from benchmarks.core.engines.products import LAYOUTS, Product, Products
+from benchmarks.core.engines.products import LAYOUTS, Layout, Product, Products, described
 from benchmarks.core.reference import TOLERANCE, Disagreement
 
 LIBRARIES = {
@@ -119,9 +119,8 @@ class Limit:
             products = Products(task, layout)
             candidates.append((layout, products, bind(products)))
         layout, self.products, self.go = fastest(candidates)
-        names = [name for name, is_chosen in zip(("weights", "activations"), layout, strict=True) if is_chosen]
         how = "looped in C" if in_c else "looped in Python: no C compiler was found"
-        self.note = f"{task.variant}, {' and '.join(names) or 'nothing'} transposed, {how}"
+        self.note = f"{task.variant}, {described(layout)}, {how}"
 
     def run(self, count: int) -> None:
         self.go(self.done, count)
@@ -131,16 +130,14 @@ class Limit:
         return self.products.found()
 
 
-def telling(task: Task, layout: tuple[bool, bool]) -> Products:
+def telling(task: Task, layout: Layout) -> Products:
     """Products with a factor that shows in the weights."""
     products = Products(task, layout)
     products.alpha = -1.0
     return products
 
 
-def check(
-    task: Task, bind: Callable[[Products], Callable[[int, int], None]], layout: tuple[bool, bool], wanted: Array
-) -> None:
+def check(task: Task, bind: Callable[[Products], Callable[[int, int], None]], layout: Layout, wanted: Array) -> None:
     """One run against NumPy."""
     products = telling(task, layout)
     bind(products)(0, 1)
@@ -149,7 +146,7 @@ def check(
         raise Disagreement(f"the products of {task.variant} are wrong: {error}")
 
 
-def fastest(candidates: list[tuple[tuple[bool, bool], Products, Callable[[int, int], None]]]) -> Any:
+def fastest(candidates: list[tuple[Layout, Products, Callable[[int, int], None]]]) -> Any:
     """By the best of a few short bursts, taken in turns."""
     start = perf_counter()
     candidates[0][2](0, 1)

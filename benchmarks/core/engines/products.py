@@ -7,14 +7,16 @@ so a product into a plain C-contiguous array is asked for as its transpose.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product as product_of
 
 import numpy as np
 
 from benchmarks.core.cases import Array, split
 from benchmarks.core.engines import Task
 
-LAYOUTS = [(weights, rows) for weights in (False, True) for rows in (False, True)]
-"""Whether the weights, and whether the activations, are stored transposed."""
+Layout = tuple[bool, bool, bool]
+"""Whether the weights, the activations and the inputs are stored transposed."""
+LAYOUTS: list[Layout] = list(product_of((False, True), repeat=3))
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,12 @@ def product(a: Array, b: Array, c: Array, alpha: float = 1.0, beta: float = 0.0)
 class Products:
     """The arrays of a network in one layout, and the products of the task's operation for each batch."""
 
-    def __init__(self, task: Task, layout: tuple[bool, bool]) -> None:
-        weights_transposed, rows_transposed = layout
+    def __init__(self, task: Task, layout: Layout) -> None:
+        weights_transposed, rows_transposed, inputs_transposed = layout
         case, dtype = task.case, task.vector.dtype
         self.task = task
         self.weights = [stored(w, weights_transposed) for w, _ in split(case, task.vector)]
-        self.inputs = [stored(batch.x, rows_transposed) for batch in task.batches]
+        self.inputs = [stored(batch.x, inputs_transposed) for batch in task.batches]
         empty = [stored(np.zeros((case.batch, n), dtype), rows_transposed) for n in case.sizes[1:]]
         self.activations = empty
         self.deltas = [array.copy(order="K") for array in empty]
@@ -92,3 +94,9 @@ class Products:
         if self.task.operation == "forward":
             return np.ascontiguousarray(self.activations[-1])
         return np.concatenate([array.ravel() for array in self.targets])
+
+
+def described(layout: Layout) -> str:
+    """What is stored transposed, in words."""
+    names = [name for name, is_chosen in zip(("weights", "activations", "inputs"), layout, strict=True) if is_chosen]
+    return f"{' and '.join(names) or 'nothing'} transposed"
