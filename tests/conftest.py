@@ -19,7 +19,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--fuzz-times", type=int, default=1, help="how many times as long to fuzz as CI does")
     group.addoption("--fuzz-seed", type=int, default=0, help="another seed draws other cases")
     group = parser.getgroup("faults", "tests/faults")
-    group.addoption("--full", action="store_true", help="every fault at its full size: hours, where CI takes minutes")
+    group.addoption(
+        "--full", action="store_true", help="every fault at its full size: half an hour, where CI takes a minute"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.mutants import Mutant, copied, outcome, plant
 
 pytestmark = pytest.mark.slow
 
-PROBE = """
-from pathlib import Path
-
-import core
-
-
-def test_the_copy_is_what_is_tested() -> None:
-    assert Path(core.__file__).is_relative_to(Path(__file__).resolve().parents[2])
-"""
-
-
+QUICK = ("-m", "not slow")
 SHARPEST = ("equations", "costs", "optimizer_changes", "activations")
 """Run first: most mistakes show here at once."""
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """One mistake: in `file` of core, `right` becomes `wrong`; the tests selected by `within` must see it."""
-
-    file: str
-    right: str
-    wrong: str
-    within: str = ""
 
 
 SQUARE = "test_equations and square"
@@ -91,16 +66,6 @@ MUTANTS = {
 }
 
 
-def copied(to: Path) -> Path:
-    """A copy of core and its tests, with the probe that it is the copy that gets imported."""
-    for folder in ("core", "tests/core"):
-        shutil.copytree(ROOT / folder, to / folder, ignore=shutil.ignore_patterns("__pycache__", Path(__file__).name))
-    for file in ("pyproject.toml", "tests/conftest.py"):
-        shutil.copy(ROOT / file, to / file)
-    (to / "tests/core/test_probe.py").write_text(PROBE)
-    return to
-
-
 def sharpest_first(copy: Path) -> list[str]:
     rank = {f"test_{name}.py": place for place, name in enumerate(SHARPEST)}
     files = sorted(
@@ -109,29 +74,19 @@ def sharpest_first(copy: Path) -> list[str]:
     return [str(file.relative_to(copy)) for file in files]
 
 
-def outcome(copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", *arguments]
-    # The options and the path of whoever runs this are not those of the copy.
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "PYTHONPATH"))}
-    return subprocess.run(command, cwd=copy, env=kept, capture_output=True, text=True, timeout=300, check=False)
-
-
 def test_the_copy_passes_as_it_is(tmp_path: Path) -> None:
-    run = outcome(copied(tmp_path), "tests/core")
+    run = outcome(copied(tmp_path, "core", "tests/core"), "tests/core", *QUICK)
     assert run.returncode == 0, run.stdout
-    assert outcome(tmp_path, "tests/core", "-k", SQUARE).returncode == 0
+    assert outcome(tmp_path, "tests/core", *QUICK, "-k", SQUARE).returncode == 0
     assert "1 passed" in outcome(tmp_path, "tests/core/test_probe.py").stdout
 
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_planted_mistake_is_noticed(name: str, tmp_path: Path) -> None:
     mutant = MUTANTS[name]
-    source = copied(tmp_path) / "core" / mutant.file
-    text = source.read_text()
-    assert text.count(mutant.right) == 1, f"{mutant.file} has changed: plant this mistake anew"
-    source.write_text(text.replace(mutant.right, mutant.wrong))
+    plant(copied(tmp_path, "core", "tests/core") / "core", mutant)
     selected = ["-k", mutant.within] if mutant.within else []
-    run = outcome(tmp_path, *sharpest_first(tmp_path), "-x", "--tb", "short", *selected)
+    run = outcome(tmp_path, *sharpest_first(tmp_path), *QUICK, "-x", "--tb", "short", *selected)
     assert run.returncode == 1, run.stdout
     assert "AssertionError" in run.stdout, "a mistake is to be seen by a number that is wrong, not by a crash"
     print(name, *re.findall(r"^FAILED (\S+)", run.stdout, re.MULTILINE), sep=": ")
