@@ -30,10 +30,10 @@ def test_a_store_whose_disk_is_gone_stops(place: Path, name: str, again: bool) -
             store.close()
             store = getattr(stores, name)(drive.mount / "data", keep_versions=3, fatal=reasons.append)
         drive.lose_power()
-        write = store.commit_version(network, 6, state(7, SIZE), made(7))
-        assert isinstance(write.exception(30), StorageUnavailable)
-        assert len(reasons) == 1
+        outcome = store.commit_version(network, 6, state(7, SIZE), made(7)).exception(30)
         store.close()
+        assert isinstance(outcome, StorageUnavailable)
+        assert len(reasons) == 1
         drive.restart()
         store = getattr(stores, name)(drive.mount / "data", keep_versions=3)
         assert store.network(network).version == 6

@@ -43,12 +43,12 @@ def mixed(place: Path) -> Iterator[Server]:
 
 
 def test_kills(killed: Server, full: bool) -> None:
-    suffer(killed, ["kill"] * (50 if full else 5), 5000 if full else 400)
+    suffer(killed, ["kill"] * (50 if full else 4), 5000 if full else 240)
 
 
 @needs_power_loss
 def test_kills_losses_of_power_and_full_disks(mixed: Server, full: bool) -> None:
-    suffer(mixed, ["kill", "power", "full", "cut"] * (50 if full else 3), 20_000 if full else 800)
+    suffer(mixed, ["kill", "power", "full", "cut"] * (50 if full else 2), 20_000 if full else 500)
 
 
 def suffer(server: Server, faults: list[str], steps: int) -> None:
