@@ -20,13 +20,14 @@ KNOWN = {409, 412, 429, 503, 507}
 
 @dataclass
 class Client:
-    """One thread. Some of its steps come with `If-Match`."""
+    """One thread. Some of its steps come with `If-Match`, and some become jobs."""
 
     server: Server
     paths: list[str]
     steps: Iterable[int]
     rng: random.Random
     answered: dict[int, httpx.Response] = field(default_factory=dict)
+    jobs: dict[int, str] = field(default_factory=dict)
     statuses: list[int] = field(default_factory=list)
     failure: BaseException | None = None
     _client: httpx.Client | None = None
@@ -41,36 +42,53 @@ class Client:
             self._disconnect()
 
     def _until_answered(self, step: int) -> None:
-        headers, conditional = {"idempotency-key": f"step-{step}"}, self.rng.random() < 0.3
-        deadline = time.monotonic() + PATIENCE
+        ways = (self._run, self._run_conditionally, self._run_later)
+        send, deadline = self.rng.choices(ways, (5, 3, 2))[0], time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             excused, cuts = self.server.dying, self.server.cuts
             try:
-                answer = self._try(step, headers, conditional)
+                answer = send(step)
             except (httpx.TransportError, KeyError):  # no server, or one that is about to end
                 self._disconnect()
                 time.sleep(0.05)
                 continue
             self.statuses.append(answer.status_code)
+            if self.server.cuts != cuts:
+                continue  # it may have come after the power had gone
             if answer.status_code == 200:
-                if self.server.cuts != cuts:
-                    continue  # it may have come after the power had gone
                 assert answer.headers["etag"] == f'"{answer.json()["version"]}"'
                 self.answered[step] = answer
                 return
-            known = answer.status_code in KNOWN or excused or self.server.dying
-            assert known, f"{answer.status_code} {answer.text}"
-            headers.pop("if-match", None)
+            if answer.status_code == 202:
+                location = self.jobs.setdefault(step, answer.headers["location"])
+                assert location == answer.headers["location"], "a job has become another one"
+            else:
+                known = answer.status_code in KNOWN or excused or self.server.dying
+                assert known, f"{answer.status_code} {answer.text}"
             time.sleep(self.rng.random() * 0.05)
         raise AssertionError(f"step {step} was not answered within {PATIENCE} seconds")
 
-    def _try(self, step: int, headers: dict[str, str], conditional: bool) -> httpx.Response:
+    def _run(self, step: int, **headers: str) -> httpx.Response:
+        headers = {"idempotency-key": f"step-{step}", **headers}
+        return self._connected().post(f"{self._path(step)}/sgd-step", json=request(step), headers=headers)
+
+    def _run_conditionally(self, step: int) -> httpx.Response:
+        return self._run(step, **{"if-match": self._connected().get(self._path(step)).headers["etag"]})
+
+    def _run_later(self, step: int) -> httpx.Response:
+        """The answer that its job has come to; until there is one, that of asking for the job or for its result."""
+        if step not in self.jobs:
+            return self._run(step, prefer="respond-async")
+        self._connected().get(self.jobs[step], params={"wait": 1})
+        return self._connected().get(f"{self.jobs[step]}/result")
+
+    def _path(self, step: int) -> str:
+        return self.paths[network_of(step)]
+
+    def _connected(self) -> httpx.Client:
         if self._client is None:
             self._client = httpx.Client(base_url=self.server.url, trust_env=False, timeout=30, verify=False)
-        path = self.paths[network_of(step)]
-        if conditional and "if-match" not in headers:
-            headers["if-match"] = self._client.get(path).headers["etag"]
-        return self._client.post(f"{path}/sgd-step", json=request(step), headers=headers)
+        return self._client
 
     def _disconnect(self) -> None:
         if self._client is not None:
