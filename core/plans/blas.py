@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import blas
 
+from core.plans.openblas import LARGE, newest_gemm
 from core.types import Array
 
 __all__ = ["Blas", "Call"]
@@ -47,31 +48,44 @@ class Blas:
         prefix = {"float32": "s", "float64": "d"}[self._dtype.name]
         self._gemm: Callable[..., Array] = getattr(blas, f"{prefix}gemm")
         self._gemv: Callable[..., Array] = getattr(blas, f"{prefix}gemv")
+        self._large = newest_gemm(self._dtype.name)
+
+    def forward(self, scale: float, w: Array, a: Array, z: Array) -> Call:
+        """Z = scale w a; w (n_out, n_in), a (n_in, m), z (n_out, m)."""
+        return self._product(scale, _transposed(a), _transposed(w), 0.0, _target(z, w), 0, 0)
+
+    def forward_from(self, scale: float, w: Array, z: Array) -> Callable[[Array], object]:
+        """Z = scale (z + w x^T), for the x (m, n_in) whose transpose it is called with."""
+        return self._product_from(scale, w.shape[1], _transposed(w), scale, _target(z, w), 1)
+
+    def backward(self, w: Array, delta: Array, out: Array) -> Call:
+        """Out = w^T delta; w (n_out, n_in), delta (n_out, m), out (n_in, m)."""
+        return self._product(1.0, _transposed(delta), _transposed(w), 0.0, _target(out, delta), 0, 1)
+
+    def outer(self, alpha: float, delta: Array, a: Array, beta: float, g: Array) -> Call:
+        """G = beta g + alpha delta a^T; delta (n_out, m), a (n_in, m), g (n_out, n_in)."""
+        return self._product(alpha, _transposed(a), _transposed(delta), beta, _target(g, delta), 1, 0)
+
+    def outer_from(self, alpha: float, delta: Array, beta: float, g: Array) -> Callable[[Array], object]:
+        """G = beta g + alpha delta x, for the x (m, n_in) whose transpose it is called with."""
+        return self._product_from(alpha, g.shape[1], _transposed(delta), beta, _target(g, delta), 0)
 
     # Positional arguments are twice as fast as named ones. In order, gemm: alpha, a, b, beta, c, trans_a, trans_b,
     # overwrite_c; gemv: alpha, a, x, beta, y, offx, incx, offy, incy, trans, overwrite_y.
 
-    def forward(self, scale: float, w: Array, a: Array, z: Array) -> Call:
-        """Z = scale w a; w (n_out, n_in), a (n_in, m), z (n_out, m)."""
-        return partial(self._gemm, scale, _transposed(a), _transposed(w), 0.0, _target(z, w), 0, 0, 1)
+    def _product(self, alpha: float, a: Array, b: Array, beta: float, c: Array, trans_a: int, trans_b: int) -> Call:
+        if self._large is not None and a.size * (c.shape[1]) >= LARGE:
+            return self._large.bind(alpha, a, b, beta, c, trans_a, trans_b)
+        return partial(self._gemm, alpha, a, b, beta, c, trans_a, trans_b, 1)
 
-    def forward_from(self, scale: float, w: Array, z: Array) -> Callable[[Array], object]:
-        """Z = scale (z + w x^T), for the x (m, n_in) whose transpose it is called with."""
-        gemm, w_t, z_t = self._gemm, _transposed(w), _target(z, w)
-        return lambda x_t: gemm(scale, x_t, w_t, scale, z_t, 1, 0, 1)
-
-    def backward(self, w: Array, delta: Array, out: Array) -> Call:
-        """Out = w^T delta; w (n_out, n_in), delta (n_out, m), out (n_in, m)."""
-        return partial(self._gemm, 1.0, _transposed(delta), _transposed(w), 0.0, _target(out, delta), 0, 1, 1)
-
-    def outer(self, alpha: float, delta: Array, a: Array, beta: float, g: Array) -> Call:
-        """G = beta g + alpha delta a^T; delta (n_out, m), a (n_in, m), g (n_out, n_in)."""
-        return partial(self._gemm, alpha, _transposed(a), _transposed(delta), beta, _target(g, delta), 1, 0, 1)
-
-    def outer_from(self, alpha: float, delta: Array, beta: float, g: Array) -> Callable[[Array], object]:
-        """G = beta g + alpha delta x, for the x (m, n_in) whose transpose it is called with."""
-        gemm, delta_t, g_t = self._gemm, _transposed(delta), _target(g, delta)
-        return lambda x_t: gemm(alpha, x_t, delta_t, beta, g_t, 0, 0, 1)
+    def _product_from(
+        self, alpha: float, inputs: int, b: Array, beta: float, c: Array, trans_x: int
+    ) -> Callable[[Array], object]:
+        examples = c.shape[0] if trans_x else b.shape[0]
+        if self._large is not None and inputs * examples * c.shape[1] >= LARGE:
+            return self._large.bind_from(alpha, (inputs, examples), b, beta, c, trans_x, 0)
+        gemm = self._gemm
+        return lambda x_t: gemm(alpha, x_t, b, beta, c, trans_x, 0, 1)
 
     def row_sums(self, alpha: float, delta: Array, beta: float, g: Array) -> Call:
         """G = beta g + alpha (sum over the examples of delta); delta (n, m), g (n,)."""

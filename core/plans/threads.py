@@ -1,9 +1,9 @@
 """How many threads a product may use, chosen by the size of the work in this one place.
 
-Invariant: one BLAS pool works. NumPy and SciPy each bring an OpenBLAS of their own; plans call SciPy's, and NumPy's is held at one
-thread as soon as a plan is made. Small work stays on one thread: waking a second costs more than it gives, and in a busy
-service it takes a core from another request. Where the BLAS is not the wheels' OpenBLAS (a conda or a system build), its
-own settings stand, and `controllable` says so.
+Invariant: one BLAS pool works. NumPy and SciPy each bring an OpenBLAS of their own, and `core.plans.openblas` may find a third.
+Plans leave large products to the newest that there is; the pools of the others are held at one thread as soon as a plan is made.
+Small work stays on one thread: waking a second costs more than it gives, and in a busy service it takes a core from another
+request. Where the BLAS is not the wheels' OpenBLAS (a conda or a system build), its own settings stand, and `controllable` says so.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import scipy
+
+from core.plans.openblas import newest_library
 
 __all__ = ["SERIAL_BELOW", "controllable", "share_cores", "threads_for", "use_threads"]
 
@@ -64,13 +66,16 @@ def _most() -> int:
 
 
 class _Pool:
-    """The thread pool of SciPy's OpenBLAS."""
+    """The thread pool of the OpenBLAS that large products run on; all others have one thread."""
 
     def __init__(self) -> None:
-        self.set_threads = _setter(Path(scipy.__file__).parent, "scipy_openblas_set_num_threads")
-        hold = _setter(Path(np.__file__).parent, "scipy_openblas_set_num_threads64_")
-        if hold is not None:
-            hold(1)
+        plain = _setter(_library(Path(np.__file__).parent), "scipy_openblas_set_num_threads64_")
+        plans = _setter(_library(Path(scipy.__file__).parent), "scipy_openblas_set_num_threads")
+        newest = _setter(newest_library(), "scipy_openblas_set_num_threads")
+        self.set_threads = newest or plans
+        for hold in (plain, plans):
+            if hold is not None and hold is not self.set_threads:
+                hold(1)
         self._count = 0
 
     def use(self, count: int) -> None:
@@ -84,13 +89,17 @@ def _pool() -> _Pool:
     return _Pool()
 
 
-def _setter(package: Path, symbol: str) -> Callable[[int], None] | None:
-    """The function of a wheel's own OpenBLAS that sets its threads; the library is loaded already, and is not loaded again."""
+def _library(package: Path) -> ctypes.CDLL | None:
+    """A wheel's own OpenBLAS, which is loaded already and is not loaded again; None where it has none."""
     for folder in (package.parent / f"{package.name}.libs", package / ".dylibs"):
-        for library in folder.glob("libscipy_openblas*"):
-            function = getattr(ctypes.CDLL(str(library)), symbol, None)
-            if function is not None:
-                function.argtypes, function.restype = [ctypes.c_int], None
-                setter: Callable[[int], None] = function
-                return setter
+        for path in folder.glob("libscipy_openblas*"):
+            return ctypes.CDLL(str(path))
     return None
+
+
+def _setter(library: ctypes.CDLL | None, symbol: str) -> Callable[[int], None] | None:
+    """The function of a library that sets its number of threads."""
+    setter: Callable[[int], None] | None = getattr(library, symbol, None)
+    if setter is not None:
+        setter.argtypes, setter.restype = [ctypes.c_int], None  # type: ignore[attr-defined]  # a function of ctypes
+    return setter
