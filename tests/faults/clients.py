@@ -27,7 +27,9 @@ class Client:
     steps: Iterable[int]
     rng: random.Random
     answered: dict[int, httpx.Response] = field(default_factory=dict)
-    jobs: dict[int, str] = field(default_factory=dict)
+    keys: dict[int, str] = field(default_factory=dict)
+    """Of each step, the one that it was answered under: a job that failed has used its key up."""
+    jobs: dict[str, str] = field(default_factory=dict)
     statuses: list[int] = field(default_factory=list)
     failure: BaseException | None = None
     _client: httpx.Client | None = None
@@ -60,8 +62,10 @@ class Client:
                 self.answered[step] = answer
                 return
             if answer.status_code == 202:
-                location = self.jobs.setdefault(step, answer.headers["location"])
+                location = self.jobs.setdefault(self._key(step), answer.headers["location"])
                 assert location == answer.headers["location"], "a job has become another one"
+            elif answer.status_code == 507 and self._key(step) in self.jobs:
+                self.keys[step] = f"{self._key(step)}-again"
             else:
                 known = answer.status_code in KNOWN or excused or self.server.dying
                 assert known, f"{answer.status_code} {answer.text}"
@@ -69,7 +73,7 @@ class Client:
         raise AssertionError(f"step {step} was not answered within {PATIENCE} seconds")
 
     def _run(self, step: int, **headers: str) -> httpx.Response:
-        headers = {"idempotency-key": f"step-{step}", **headers}
+        headers = {"idempotency-key": self._key(step), **headers}
         return self._connected().post(f"{self._path(step)}/sgd-step", json=request(step), headers=headers)
 
     def _run_conditionally(self, step: int) -> httpx.Response:
@@ -77,10 +81,14 @@ class Client:
 
     def _run_later(self, step: int) -> httpx.Response:
         """The answer that its job has come to; until there is one, that of asking for the job or for its result."""
-        if step not in self.jobs:
+        job = self.jobs.get(self._key(step))
+        if job is None:
             return self._run(step, prefer="respond-async")
-        self._connected().get(self.jobs[step], params={"wait": 1})
-        return self._connected().get(f"{self.jobs[step]}/result")
+        self._connected().get(job, params={"wait": 1})
+        return self._connected().get(f"{job}/result")
+
+    def _key(self, step: int) -> str:
+        return self.keys.setdefault(step, f"step-{step}")
 
     def _path(self, step: int) -> str:
         return self.paths[network_of(step)]

@@ -25,6 +25,7 @@ from tests.faults.training import SHAPES, Replay, network_of, request, spec
 pytestmark = pytest.mark.slow
 
 CLIENTS = 16
+LATE = 10_000
 
 
 @pytest.fixture
@@ -71,14 +72,17 @@ def suffer(server: Server, faults: list[str], steps: int) -> None:
     server.kill()
     server.start()
     answered = {step: answer for one in clients for step, answer in one.answered.items()}
+    keys = {step: key for one in clients for step, key in one.keys.items()}
     assert sorted(answered) == list(range(steps))
     with server.client() as client:
         compare(client, paths, replays, answered)
-        retry_late(client, paths, answered)
+        retry_late(client, paths, answered, keys)
         compare_counts(client, paths, answered)
     statuses = [status for one in clients for status in one.statuses]
     counts = {status: statuses.count(status) for status in sorted(set(statuses))}
-    print(f"{len(faults)} faults, {steps} steps, answers {counts}")
+    jobs = sum(len(one.jobs) for one in clients)
+    late = min(LATE, steps)
+    print(f"{len(faults)} faults, {steps} steps ({jobs} jobs), {late} late retries, answers {counts}")
 
 
 def wait_for(clients: list[Client], answers: int) -> None:
@@ -115,9 +119,11 @@ def compare(client: httpx.Client, paths: list[str], replays: list[Replay], answe
             np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-10)
 
 
-def retry_late(client: httpx.Client, paths: list[str], answered: dict[int, httpx.Response]) -> None:
-    for step, first in random.Random(0).sample(sorted(answered.items()), min(10_000, len(answered))):
-        path, headers = paths[network_of(step)], {"idempotency-key": f"step-{step}", "if-match": '"0"'}
+def retry_late(
+    client: httpx.Client, paths: list[str], answered: dict[int, httpx.Response], keys: dict[int, str]
+) -> None:
+    for step, first in random.Random(0).sample(sorted(answered.items()), min(LATE, len(answered))):
+        path, headers = paths[network_of(step)], {"idempotency-key": keys[step], "if-match": '"0"'}
         again = client.post(f"{path}/sgd-step", json=request(step), headers=headers)
         assert (again.status_code, again.content) == (200, first.content)
         assert again.headers["etag"] == first.headers["etag"]
