@@ -16,7 +16,7 @@ from core.plans.blas import Blas, Call
 from core.plans.buffers import Buffers, every_layer
 from core.plans.heads import head
 from core.plans.kernels import kernel
-from core.plans.threads import threads_for, use_threads
+from core.plans.threads import threads_for, threads_of_step, use_threads
 from core.plans.updates import Update
 from core.plans.working import Working
 from core.types import Array
@@ -95,7 +95,7 @@ class Plan(Passage):
         # The output layer keeps its z: the cost is computed from it.
         apart = [kernel(layer.activation).keeps_z for layer in architecture.layers[:-1]] + [True]
         super().__init__(architecture, working, *every_layer(architecture, batch, apart), squares)
-        self._threads = threads_for(3 * batch * architecture.parameter_count)
+        self._threads = threads_of_step(batch, architecture.parameter_count)
         last = architecture.layers[-1].activation
         self._head = head(architecture.cost, last, self.buffers[-1], self._kernels[-1].scale)
         self.bind(update)

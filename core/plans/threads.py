@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -19,7 +21,16 @@ import scipy
 
 from core.plans.openblas import newest_library
 
-__all__ = ["SERIAL_BELOW", "controllable", "share_cores", "threads_for", "use_threads"]
+__all__ = [
+    "SERIAL_BELOW",
+    "controllable",
+    "libraries",
+    "share_cores",
+    "steady",
+    "threads_for",
+    "threads_of_step",
+    "use_threads",
+]
 
 SERIAL_BELOW = 64_000_000
 """Multiplications in one pass below which a second thread does not pay (docs/performance.md has the measurement)."""
@@ -35,6 +46,11 @@ def threads_for(multiplications: int) -> int:
     return 1 if multiplications < _threshold else _most()
 
 
+def threads_of_step(batch: int, parameters: int) -> int:
+    """The same for a pass forward and backward over `batch` examples."""
+    return threads_for(3 * batch * parameters)
+
+
 def share_cores() -> None:
     """Hold both pools at one thread from now on, for all but long work: for a process that serves many at once."""
     global _threshold  # noqa: PLW0603  the pools are the process's too
@@ -43,13 +59,47 @@ def share_cores() -> None:
 
 
 def use_threads(count: int) -> None:
-    """Let the products that follow run on `count` threads; costs nothing where that is the number already."""
+    """Let the products that follow run on `count` threads; costs nothing where that is the number already.
+
+    Where passes are held `steady`, their number stands.
+    """
     _pool().use(count)
+
+
+@contextmanager
+def steady(count: int) -> Iterator[None]:
+    """Passes in this block run on `count` threads from their first product to their last, whatever others ask for.
+
+    The last bits of a product depend on the number, so that whoever must come to the same bits again holds it. Blocks of
+    the same number run beside each other; those of another one wait until they have ended, in order of arrival.
+    """
+    pool = _pool()
+    pool.hold(count)
+    try:
+        yield
+    finally:
+        pool.let_go()
 
 
 def controllable() -> bool:
     """Whether the number of threads can be chosen here."""
     return _pool().set_threads is not None
+
+
+def libraries() -> dict[str, str]:
+    """Which OpenBLAS computes, with which kernels, by whose it is; those are left out that there are not."""
+    found = {
+        "numpy_blas": (_library(Path(np.__file__).parent), "scipy_openblas_get_config64_"),
+        "scipy_blas": (_library(Path(scipy.__file__).parent), "scipy_openblas_get_config"),
+        "newest_blas": (newest_library(), "scipy_openblas_get_config"),
+    }
+    told = {}
+    for name, (library, symbol) in found.items():
+        config = getattr(library, symbol, None)
+        if config is not None:
+            config.restype = ctypes.c_char_p
+            told[name] = config().decode()
+    return told
 
 
 _threshold = SERIAL_BELOW
@@ -77,11 +127,32 @@ class _Pool:
             if hold is not None and hold is not self.set_threads:
                 hold(1)
         self._count = 0
+        self._order = threading.Lock()  # whoever waits for another number keeps later ones waiting
+        self._held = threading.Condition()
+        self._holders = 0
 
     def use(self, count: int) -> None:
         if count != self._count and self.set_threads is not None:
+            with self._held:
+                if not self._holders:
+                    self._set(count)
+
+    def hold(self, count: int) -> None:
+        with self._order, self._held:
+            while self._holders and count != self._count:
+                self._held.wait()
+            self._set(count)
+            self._holders += 1
+
+    def let_go(self) -> None:
+        with self._held:
+            self._holders -= 1
+            self._held.notify()
+
+    def _set(self, count: int) -> None:
+        if count != self._count and self.set_threads is not None:
             self.set_threads(count)
-            self._count = count
+        self._count = count
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What the service asks of a store, and the data that crosses that seam.
+"""What the service asks of a store; the data that crosses that seam is in `service.storage.records`.
 
 A write names the version that it replaces, and is durable when its future resolves. A read never waits for a writer and
 sees one whole version. Arrays cross the seam as host (NumPy) arrays. A new store is finished when it passes
@@ -7,117 +7,36 @@ sees one whole version. Arrays cross the seam as host (NumPy) arrays. A new stor
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy.typing as npt
+from service.storage.records import (
+    CheckpointRecord,
+    HostArray,
+    NetworkRecord,
+    NetworkState,
+    Receipt,
+    StepRecord,
+    StoreUsage,
+    Trail,
+    VersionRecord,
+    timestamp,
+)
 
 __all__ = [
     "CheckpointRecord",
+    "HostArray",
     "NetworkRecord",
     "NetworkState",
     "Receipt",
+    "StepRecord",
     "Store",
     "StoreUsage",
+    "Trail",
     "VersionRecord",
     "timestamp",
 ]
-
-HostArray = npt.NDArray[Any]
-
-
-def timestamp(at: datetime | None = None) -> str:
-    """Now or another time, as every record here says it: UTC, ISO 8601 with microseconds and `Z`."""
-    return (at or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-@dataclass(frozen=True)
-class NetworkRecord:
-    """What a network is, without its numbers. Times are UTC, ISO 8601 with microseconds and `Z`."""
-
-    id: str
-    name: str | None
-    spec: Mapping[str, Any]
-    """JSON: inputs, layers, cost, initializer, seed, dtype (the body that created it, defaults filled in)."""
-    version: int
-    created_at: str
-    updated_at: str
-    owner: str = ""
-    """Whose it is: keys of this owner see it. Empty: whoever comes without a key."""
-
-
-@dataclass(frozen=True)
-class NetworkState:
-    """The numbers of one version: the flat parameters and what the optimizer remembers.
-
-    Whoever hands it to a store writes to its arrays no more; what a store hands out is read-only.
-    """
-
-    parameters: HostArray
-    """(P,), in the network's dtype and in flat order: w^2 row by row, b^2, w^3, b^3, ..."""
-    optimizer_kind: str | None = None
-    optimizer: Mapping[str, HostArray] = field(default_factory=dict)
-    """Named arrays: vectors of shape (P,) and scalars of shape ()."""
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all arrays together."""
-        return self.parameters.nbytes + sum(array.nbytes for array in self.optimizer.values())
-
-
-@dataclass(frozen=True)
-class VersionRecord:
-    """One version of a network and what made it."""
-
-    version: int
-    made_by: str
-    """`create`, `sgd-step`, `put-parameters`, ..."""
-    created_at: str
-    summary: Mapping[str, Any] = field(default_factory=dict)
-    """JSON: what the write said of itself, such as cost and gradient_norm."""
-    retained: bool = True
-    """Whether the parameters of this version can still be read."""
-    stored_bytes: int = 0
-    """Bytes that its numbers take in the store; 0 where they are not retained. The store fills it in."""
-    checkpoints: tuple[str, ...] = ()
-    """The names that it has, in the order in which it got them. The store fills them in."""
-
-
-@dataclass(frozen=True)
-class CheckpointRecord:
-    """A version with a name, whose numbers stay readable for as long as it has one."""
-
-    name: str
-    version: int
-    created_at: str
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """The first answer to a write that carried an idempotency key, kept so that a retry gets it again."""
-
-    scope: str
-    """The network's id, or `networks` for the creation of one."""
-    key: str
-    fingerprint: str
-    """Of the whole request: a retry has the same one."""
-    status: int
-    version: int
-    """The version that the write made: its ETag."""
-    body: Mapping[str, Any]
-    """The answer, as JSON."""
-
-
-@dataclass(frozen=True)
-class StoreUsage:
-    """How much a store holds."""
-
-    networks: int
-    bytes_used: int
-    bytes_free: int
 
 
 class Store(Protocol):
@@ -143,9 +62,23 @@ class Store(Protocol):
         """Keep a new network, its first version and its receipt."""
 
     def commit_version(
-        self, network: str, expected: int, state: NetworkState, made: VersionRecord, receipt: Receipt | None = None
+        self,
+        network: str,
+        expected: int,
+        numbers: NetworkState | StepRecord,
+        made: VersionRecord,
+        receipt: Receipt | None = None,
     ) -> Future[None]:
-        """Make `made.version` (expected + 1) the current version of `network`, whose current version is `expected`."""
+        """Make `made.version` (expected + 1) the current version of `network`, whose current version is `expected`.
+
+        Its numbers are kept whole, or as the step that makes them out of those of `expected`.
+        """
+
+    def keep_whole(self, network: str, version: int, state: NetworkState) -> Future[None]:
+        """Keep the numbers of a version in place of the step that makes them; nothing that can be seen changes.
+
+        Nothing happens where they are kept whole already. Raises, besides what every write may raise, `Gone`.
+        """
 
     def rename_network(self, network: str, name: str | None, at: str, expected: int | None = None) -> Future[None]:
         """Give a network another name; with `expected`, only if that is the current version."""
@@ -157,12 +90,18 @@ class Store(Protocol):
         """
 
     def create_checkpoint(
-        self, network: str, checkpoint: CheckpointRecord, expected: int | None = None, receipt: Receipt | None = None
+        self,
+        network: str,
+        checkpoint: CheckpointRecord,
+        expected: int | None = None,
+        receipt: Receipt | None = None,
+        state: NetworkState | None = None,
     ) -> Future[None]:
         """Give a version a name; its numbers stay readable beyond retention. With `expected`, only if that is current.
 
-        Raises, besides what every write may raise: `NotFound` and `Gone` (the version), `AlreadyExists` (the name),
-        `TooLarge` (the network has as many as it may have).
+        A version that is kept as a step needs its numbers (`state`), which are then kept whole. Raises, besides what
+        every write may raise: `NotFound` and `Gone` (the version), `AlreadyExists` (the name), `TooLarge` (the network
+        has as many as it may have).
         """
 
     def delete_checkpoint(self, network: str, name: str, expected: int | None = None) -> Future[None]:
@@ -182,8 +121,11 @@ class Store(Protocol):
     def count(self, owner: str) -> int:
         """How many networks an owner has."""
 
+    def trail(self, network: str, version: int | None = None) -> Trail:
+        """The way to the numbers of a version (the current one by default), all of it checked against its digests."""
+
     def state(self, network: str, version: int | None = None) -> NetworkState:
-        """The numbers of a version (the current one by default), checked against their digest."""
+        """The numbers of a version that is kept whole; `ValueError` where it is not."""
 
     def versions(self, network: str, limit: int, after: int | None = None) -> Sequence[VersionRecord]:
         """At most `limit` versions, newest first, older than `after`."""

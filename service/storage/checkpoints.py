@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import apsw
 
 from service.errors import AlreadyExists, Gone, NotFound, TooLarge
 from service.storage.base import CheckpointRecord, Receipt
 from service.storage.retention import Retention, forget_receipts, retire
-from service.storage.transactions import Change, head, insert_receipt, refuse_used_key
+from service.storage.transactions import Change, Kept, head, insert_receipt, made_whole, refuse_used_key
 
 __all__ = ["create_checkpoint", "delete_checkpoint"]
 
@@ -19,16 +20,22 @@ def create_checkpoint(
     checkpoint: CheckpointRecord,
     expected: int | None,
     receipt: Receipt | None,
+    kept: Callable[[], Kept] | None = None,
     *,
     retention: Retention,
 ) -> Change:
-    """Another name for a version that can be read."""
+    """Another name for a version that can be read, which is kept whole from now on: a name outlives what steps need."""
 
     def change(connection: apsw.Connection) -> Sequence[int]:
         ordinal = head(connection, network, expected)
         refuse_used_key(connection, receipt)
         _refuse_lost_version(connection, network, ordinal, checkpoint.version)
         _refuse_name(connection, network, ordinal, checkpoint.name, retention)
+        if kept is not None:
+            free = made_whole(connection, network, ordinal, checkpoint.version, kept)
+        else:
+            free = ()
+            _require_whole(connection, ordinal, checkpoint.version)
         connection.execute(
             "INSERT INTO checkpoints (network, name, version, created_at) VALUES (?, ?, ?, ?)",
             (ordinal, checkpoint.name, checkpoint.version, checkpoint.created_at),
@@ -36,7 +43,7 @@ def create_checkpoint(
         if receipt is not None:
             insert_receipt(connection, receipt, checkpoint.created_at)
             forget_receipts(connection, receipt.scope, retention)
-        return ()
+        return free
 
     return change
 
@@ -55,12 +62,20 @@ def delete_checkpoint(network: str, name: str, expected: int | None, *, retentio
 
 
 def _refuse_lost_version(connection: apsw.Connection, network: str, ordinal: int, version: int) -> None:
-    current = connection.execute("SELECT version FROM heads WHERE network = ?", (ordinal,)).get
+    row: Any = connection.execute("SELECT version, kept_from FROM heads WHERE network = ?", (ordinal,)).fetchone()
+    current, kept_from = row
     if not 0 <= version <= current:
         raise NotFound(f"network {network} has no version {version}; the current one is {current}")
     kept = connection.execute("SELECT 1 FROM snapshots WHERE network = ? AND version = ?", (ordinal, version)).get
-    if kept is None:
+    named = connection.execute("SELECT 1 FROM checkpoints WHERE network = ? AND version = ?", (ordinal, version)).get
+    if kept is None or (version < kept_from and named is None):
         raise Gone(f"the parameters of version {version} of network {network} are no longer kept")
+
+
+def _require_whole(connection: apsw.Connection, ordinal: int, version: int) -> None:
+    """What has a name starts steps and needs none; whoever names a step must bring its numbers."""
+    if connection.execute("SELECT recorded FROM snapshots WHERE network = ? AND version = ?", (ordinal, version)).get:
+        raise ValueError(f"version {version} is kept as a step: its numbers are needed for a name")
 
 
 def _refuse_name(connection: apsw.Connection, network: str, ordinal: int, name: str, retention: Retention) -> None:

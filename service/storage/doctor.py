@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
@@ -17,7 +17,7 @@ from service.storage import wal
 from service.storage.connections import open_reader
 from service.storage.faults import meaning
 from service.storage.lock import unowned
-from service.storage.pieces import Piece, content, pieces
+from service.storage.pieces import Piece, content, has_steps, pieces
 from service.storage.schema import APPLICATION_ID, MIGRATIONS
 
 __all__ = ["Report", "examine"]
@@ -47,6 +47,22 @@ _RULES: Final = (
     (_SUMMARIES, "the summary of version {1} of network {0} is no JSON"),
     ("SELECT scope, key FROM receipts WHERE NOT json_valid(body)", "the receipt {1!r} of {0} is no JSON"),
 )
+_RULES_OF_STEPS: Final = (
+    (
+        """
+        SELECT id, version FROM snapshots AS s JOIN networks ON ordinal = network WHERE recorded AND NOT EXISTS (
+            SELECT 1 FROM snapshots AS b WHERE b.network = s.network AND b.version = s.version - 1)
+        """,
+        "what the step to version {1} of network {0} starts from is missing",
+    ),
+    (
+        """
+        SELECT id, version FROM snapshots AS s JOIN networks ON ordinal = network WHERE recorded AND EXISTS (
+            SELECT 1 FROM checkpoints AS c WHERE c.network = s.network AND c.version = s.version)
+        """,
+        "version {1} of network {0} has a name and is not kept whole",
+    ),
+)
 
 
 @dataclass
@@ -59,6 +75,8 @@ class Report:
     networks: int = 0
     pieces: int = 0
     nbytes: int = 0
+    numerics: list[Mapping[str, str]] = field(default_factory=list)
+    """What computed the steps that versions are kept as; a set of names and versions once."""
 
     def summary(self) -> str:
         """One line."""
@@ -99,10 +117,11 @@ def _examine(connection: apsw.Connection, database: Path, report: Report) -> Non
     log = database.with_name(f"{database.name}-wal")
     lost = wal.lost_writes(log, recovered)
     report.faults += [lost] if lost is not None else []
+    rules = (*_RULES, *(_RULES_OF_STEPS if has_steps(connection) else ()))
     looks: tuple[tuple[str, Callable[[], Iterable[str]]], ...] = (
         ("the pages", lambda: _pages(connection, database, wal.pages(log, recovered))),
         ("the database", lambda: _database(connection)),
-        ("the rows", lambda: chain.from_iterable(_rule(connection, *rule) for rule in _RULES)),
+        ("the rows", lambda: chain.from_iterable(_rule(connection, *rule) for rule in rules)),
         ("the numbers", lambda: _pieces(connection, report)),
     )
     for what, look in looks:
@@ -146,9 +165,9 @@ def _pieces(connection: apsw.Connection, report: Report) -> Iterator[str]:
     for piece in list(pieces(connection)):
         try:
             if piece.slot is None:
-                piece.check(content(connection, piece))
+                computed_by = piece.check(content(connection, piece))
             else:
-                _check_slot(report.folder / "slots", piece)
+                computed_by = _check_slot(report.folder / "slots", piece)
         except CorruptState as error:
             yield str(error)
         except apsw.Error as error:
@@ -156,9 +175,11 @@ def _pieces(connection: apsw.Connection, report: Report) -> Iterator[str]:
         else:
             report.pieces += 1
             report.nbytes += piece.nbytes
+            if computed_by is not None and computed_by not in report.numerics:
+                report.numerics.append(computed_by)
 
 
-def _check_slot(slots: Path, piece: Piece) -> None:
+def _check_slot(slots: Path, piece: Piece) -> Mapping[str, str] | None:
     path = slots / f"{piece.slot:08d}.slot"
     try:
         with (
@@ -166,7 +187,7 @@ def _check_slot(slots: Path, piece: Piece) -> None:
             mmap.mmap(file.fileno(), piece.nbytes, access=mmap.ACCESS_READ) as mapping,
             memoryview(mapping) as data,
         ):
-            piece.check(data)
+            return piece.check(data)
     except (OSError, ValueError) as error:
         raise CorruptState(f"{piece.what} cannot be read from {path.name}: {error}") from error
 

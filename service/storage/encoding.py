@@ -1,4 +1,4 @@
-"""The bytes of one version's numbers: a header that describes them, then the raw arrays.
+"""The bytes of one version: a header that describes them, then the raw arrays of its numbers.
 
     magic (16) | header length u64 | total length u64 | header JSON | arrays, each at a multiple of 64
 
@@ -10,7 +10,7 @@ place are told from the right ones.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ import xxhash
 from service.errors import CorruptState
 from service.storage.base import HostArray, NetworkState
 
-__all__ = ["Encoded", "decode", "encode"]
+__all__ = ["Buffer", "Encoded", "decode", "encode", "pack", "unpack"]
 
 _MAGIC = b"gradwire state 1"
 _LENGTHS = struct.Struct("<QQ")
@@ -29,6 +29,7 @@ _ALIGNMENT = 64
 _KINDS = "fiu"
 
 Buffer = bytes | memoryview
+"""What bytes come in: a row, or a mapped file."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Encoded:
     pieces: Sequence[Buffer]
     nbytes: int
     digest: bytes
+    recorded: bool = False
+    """Whether it is the step that makes a version, and not the version's numbers."""
 
     def joined(self) -> bytes:
         """All pieces as one string of bytes."""
@@ -50,15 +53,9 @@ def encode(state: NetworkState, network: str, version: int) -> Encoded:
     Raises:
         TypeError: an array that is not of floats or integers.
     """
-    arrays = {"parameters": _plain(state.parameters)}
-    arrays |= {f"optimizer.{name}": _plain(array) for name, array in state.optimizer.items()}
-    header = _header(state, network, version, arrays)
-    total = len(header) + sum(_padded(array.nbytes) for array in arrays.values())
-    pieces: list[Buffer] = [_MAGIC + _LENGTHS.pack(len(header), total) + header[_PREFIX:]]
-    for array in arrays.values():
-        pieces.append(array.reshape(-1).view(np.uint8).data)
-        pieces.append(bytes(_padded(array.nbytes) - array.nbytes))
-    return Encoded(pieces, total, _digest(pieces))
+    arrays = {"parameters": state.parameters}
+    arrays |= {f"optimizer.{name}": array for name, array in state.optimizer.items()}
+    return pack(_MAGIC, {"network": network, "version": version, "optimizer_kind": state.optimizer_kind}, arrays)
 
 
 def decode(data: Buffer, digest: bytes, network: str, version: int) -> NetworkState:
@@ -67,32 +64,46 @@ def decode(data: Buffer, digest: bytes, network: str, version: int) -> NetworkSt
     Raises:
         CorruptState: the bytes are not the ones that were written, or are those of something else.
     """
-    what = f"version {version} of network {network}"
-    if _digest([data]) != digest:
-        raise CorruptState(f"the stored numbers of {what} are not the ones that were written: their digest differs")
-    length, total = _LENGTHS.unpack_from(data, len(_MAGIC))
-    header = orjson.loads(bytes(data[_PREFIX:length]).rstrip(b"\0"))
-    if bytes(data[: len(_MAGIC)]) != _MAGIC or total != len(data):
-        raise CorruptState(f"the stored numbers of {what} are in a form that is not known here")
-    if (header["network"], header["version"]) != (network, version):
-        raise CorruptState(f"in place of {what} there is version {header['version']} of {header['network']}")
-    arrays = dict(_views(data, length, header["arrays"]))
+    header, arrays = unpack(_MAGIC, data, digest, network, version)
     parameters = arrays.pop("parameters")
     optimizer = {name.removeprefix("optimizer."): array for name, array in arrays.items()}
     return NetworkState(parameters, header["optimizer_kind"], optimizer)
 
 
+def pack(magic: bytes, document: Mapping[str, Any], arrays: Mapping[str, HostArray]) -> Encoded:
+    """A document and arrays as bytes of the kind that `magic` names; the document has `network` and `version`."""
+    plain = {name: _plain(array) for name, array in arrays.items()}
+    header = _header(document, plain)
+    total = len(header) + sum(_padded(array.nbytes) for array in plain.values())
+    pieces: list[Buffer] = [magic + _LENGTHS.pack(len(header), total) + header[_PREFIX:]]
+    for array in plain.values():
+        pieces.append(array.reshape(-1).view(np.uint8).data)
+        pieces.append(bytes(_padded(array.nbytes) - array.nbytes))
+    return Encoded(pieces, total, _digest(pieces))
+
+
+def unpack(
+    magic: bytes, data: Buffer, digest: bytes, network: str, version: int
+) -> tuple[dict[str, Any], dict[str, HostArray]]:
+    """What was packed: the header's document, and the arrays as read-only views. Raises `CorruptState`."""
+    what = f"version {version} of network {network}"
+    if _digest([data]) != digest:
+        raise CorruptState(f"the stored numbers of {what} are not the ones that were written: their digest differs")
+    length, total = _LENGTHS.unpack_from(data, len(magic))
+    header = orjson.loads(bytes(data[_PREFIX:length]).rstrip(b"\0"))
+    if bytes(data[: len(magic)]) != magic or total != len(data):
+        raise CorruptState(f"the stored numbers of {what} are in a form that is not known here")
+    if (header["network"], header["version"]) != (network, version):
+        raise CorruptState(f"in place of {what} there is version {header['version']} of {header['network']}")
+    return header, dict(_views(data, length, header["arrays"]))
+
+
 _PREFIX = len(_MAGIC) + _LENGTHS.size
 
 
-def _header(state: NetworkState, network: str, version: int, arrays: dict[str, HostArray]) -> bytes:
-    document = {
-        "network": network,
-        "version": version,
-        "optimizer_kind": state.optimizer_kind,
-        "arrays": [[name, array.dtype.str, array.shape] for name, array in arrays.items()],
-    }
-    body = bytes(_PREFIX) + orjson.dumps(document)
+def _header(document: Mapping[str, Any], arrays: Mapping[str, HostArray]) -> bytes:
+    described = {**document, "arrays": [[name, array.dtype.str, array.shape] for name, array in arrays.items()]}
+    body = bytes(_PREFIX) + orjson.dumps(described)
     return body + bytes(_padded(len(body)) - len(body))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,11 +11,12 @@ import xxhash
 
 from service.errors import CorruptState
 from service.storage.encoding import decode
+from service.storage.steps import decode_step
 
-__all__ = ["Piece", "content", "pieces", "tables"]
+__all__ = ["Piece", "content", "has_steps", "pieces", "tables"]
 
-_STATES: Final = """
-    SELECT id, version, nbytes, digest, slot, content
+_VERSIONS: Final = """
+    SELECT id, version, nbytes, digest, slot, content, {recorded}
     FROM snapshots LEFT JOIN networks ON ordinal = network ORDER BY network, version
 """
 _PARTS: Final = """
@@ -38,22 +39,28 @@ class Piece:
     table: str
     row: int
     version: tuple[str, int] | None = None
-    """The network and version whose numbers they are, if they are."""
+    """The network and version that they are, if they are one."""
+    recorded: bool = False
+    """Whether they are the step that makes that version."""
 
-    def check(self, data: bytes | memoryview) -> None:
-        """Return if `data` is what was written. Raises `CorruptState`."""
+    def check(self, data: bytes | memoryview) -> Mapping[str, str] | None:
+        """Return if `data` is what was written; of a step, what computed it. Raises `CorruptState`."""
+        if self.version is not None and self.recorded:
+            return decode_step(data, self.digest, *self.version).numerics
         if self.version is not None:
             decode(data, self.digest, *self.version)
         elif xxhash.xxh3_128(data).digest() != self.digest:
             raise CorruptState(f"{self.what} is not what was written: its digest differs")
+        return None
 
 
 def pieces(connection: apsw.Connection) -> Iterator[Piece]:
     """Every piece, without its bytes; older forms of the database have fewer kinds."""
-    for identity, version, nbytes, digest, slot, row in connection.execute(_STATES):
+    query = _VERSIONS.format(recorded="recorded" if has_steps(connection) else "0")
+    for identity, version, nbytes, digest, slot, row, recorded in connection.execute(query):
         network = identity or "unknown"
         what = f"version {version} of network {network}"
-        yield Piece(what, nbytes, digest, slot, "contents", row or 0, (network, version))
+        yield Piece(what, nbytes, digest, slot, "contents", row or 0, (network, version), bool(recorded))
     if "job_parts" in tables(connection):
         for identity, part, nbytes, digest, slot, row in connection.execute(_PARTS):
             yield Piece(f"{_PART_NAMES[part]} of job {identity or 'unknown'}", nbytes, digest, slot, "job_parts", row)
@@ -65,6 +72,12 @@ def content(connection: apsw.Connection, piece: Piece) -> bytes:
     if not isinstance(found, bytes):
         raise CorruptState(f"the bytes of {piece.what} are missing")
     return found
+
+
+def has_steps(connection: apsw.Connection) -> bool:
+    """Whether this form of the database can keep versions as steps."""
+    columns = connection.execute("SELECT name FROM pragma_table_info('snapshots')")
+    return ("recorded",) in columns.fetchall()
 
 
 def tables(connection: apsw.Connection) -> set[str]:

@@ -1,6 +1,7 @@
 """What is kept of a network's past, and what goes: every rule is a bound, so that disk use is bounded.
 
-Nothing here takes the numbers of the current or the previous version, or of one that has a name.
+Nothing here takes the numbers of the current or the previous version, or of one that has a name. A version that is kept whole goes
+together with the steps that start from it; where some of those are still wanted, the others cannot be read any more, but stay.
 """
 
 from __future__ import annotations
@@ -18,6 +19,20 @@ __all__ = ["Retention", "forget_old", "forget_receipts", "retire"]
 _TURN: Final = 256
 """What is forgotten is forgotten once in so many writes, since looking for it costs more than forgetting it."""
 _UNNAMED: Final = "network = ?1 AND version NOT IN (SELECT version FROM checkpoints WHERE network = ?1)"
+
+_OLDEST: Final = f"""
+    SELECT version, nbytes, content, slot FROM snapshots,
+        (SELECT min(version) AS first FROM snapshots WHERE {_UNNAMED})
+    WHERE network = ?1 AND version >= first AND version < coalesce(
+        (SELECT min(version) FROM snapshots WHERE network = ?1 AND version > first AND NOT recorded), version + 1)
+"""  # noqa: S608  a constant
+"""The oldest version without a name, and the steps behind it that need it."""
+_KEEP_FROM: Final = f"""
+    UPDATE heads SET kept_from = max(kept_from, coalesce(
+        (SELECT version FROM snapshots WHERE {_UNNAMED} ORDER BY version DESC LIMIT 1 OFFSET ?2), 0))
+    WHERE network = ?1
+"""  # noqa: S608  a constant
+"""With the numbers that are wanted, what those need stays; what is older than the wanted ones is not shown."""
 
 
 @dataclass(frozen=True)
@@ -42,17 +57,18 @@ def retire(connection: apsw.Connection, ordinal: int, retention: Retention) -> S
     totals: Any = connection.execute(f"SELECT count(*), sum(nbytes) FROM snapshots WHERE {_UNNAMED}", (ordinal,))  # noqa: S608  a constant
     count, total = totals.fetchone()
     while count > 2 and (count > retention.versions or total > retention.nbytes):
-        oldest: Any = connection.execute(
-            f"SELECT version, nbytes, content, slot FROM snapshots WHERE {_UNNAMED} ORDER BY version LIMIT 1",  # noqa: S608  a constant
-            (ordinal,),
-        )
-        version, nbytes, content, slot = oldest.fetchone()
-        connection.execute("DELETE FROM snapshots WHERE network = ? AND version = ?", (ordinal, version))
-        if slot is None:
+        oldest: Any = connection.execute(_OLDEST, (ordinal,)).fetchall()
+        count -= len(oldest)
+        if count < (2 if total > retention.nbytes else retention.versions):
+            break
+        for version, nbytes, content, slot in oldest:
+            connection.execute("DELETE FROM snapshots WHERE network = ? AND version = ?", (ordinal, version))
             connection.execute("DELETE FROM contents WHERE id = ?", (content,))
-        else:
-            slots.append(slot)
-        count, total = count - 1, total - nbytes
+            slots += [] if slot is None else [slot]
+            total -= nbytes
+    else:
+        return slots
+    connection.execute(_KEEP_FROM, (ordinal, retention.versions - 1))
     return slots
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import apsw
 import orjson
 
-from service.errors import Fault, Gone, InvalidInput, NotFound
+from service.errors import CorruptState, Fault, Gone, InvalidInput, NotFound
 from service.storage.base import CheckpointRecord, NetworkRecord, Receipt, VersionRecord
 
 __all__ = [
@@ -20,9 +20,9 @@ __all__ = [
     "count",
     "network",
     "networks",
-    "place",
     "receipt",
     "stored_bytes",
+    "trail",
     "versions",
 ]
 
@@ -32,15 +32,35 @@ _RECORD = (
 )
 
 
+_TRAIL = """
+    WITH wanted AS (
+        SELECT ordinal, heads.version AS current, coalesce(?1, heads.version) AS version, kept_from
+        FROM networks JOIN heads ON heads.network = ordinal WHERE networks.id = ?2
+    )
+    SELECT current, wanted.version,
+        NOT EXISTS (SELECT 1 FROM snapshots AS k WHERE k.network = ordinal AND k.version = wanted.version)
+        OR wanted.version < kept_from AND NOT EXISTS (
+            SELECT 1 FROM checkpoints AS c WHERE c.network = ordinal AND c.version = wanted.version),
+        s.version, nbytes, digest, slot, bytes, recorded
+    FROM wanted LEFT JOIN snapshots AS s ON s.network = ordinal AND s.version <= wanted.version AND s.version >= (
+        SELECT max(w.version) FROM snapshots AS w
+        WHERE w.network = ordinal AND w.version <= wanted.version AND NOT w.recorded)
+    LEFT JOIN contents ON contents.id = content
+    ORDER BY s.version
+"""
+
+
 @dataclass(frozen=True)
 class Place:
-    """Where the numbers of a version are: in a slot, or here as bytes."""
+    """Where the bytes of a version are: in a slot, or here."""
 
     version: int
     nbytes: int
     digest: bytes
     slot: int | None
     content: bytes | None
+    recorded: bool
+    """Whether they are the step that makes it."""
 
 
 def network(connection: apsw.Connection, identity: str) -> NetworkRecord:
@@ -69,45 +89,43 @@ def count(connection: apsw.Connection, owner: str) -> int:
     return int(connection.execute("SELECT count(*) FROM networks WHERE owner = ?", (owner,)).get)
 
 
-def place(connection: apsw.Connection, identity: str, version: int | None) -> Place:
-    """Where the numbers of a version are, the current one's by default."""
-    row = connection.execute(
-        """
-        SELECT heads.version, coalesce(?1, heads.version), nbytes, digest, slot, bytes
-        FROM networks JOIN heads ON heads.network = ordinal
-        LEFT JOIN snapshots ON snapshots.network = ordinal AND snapshots.version = coalesce(?1, heads.version)
-        LEFT JOIN contents ON contents.id = content
-        WHERE networks.id = ?2
-        """,
-        (version, identity),
-    ).fetchone()
-    if row is None:
+def trail(connection: apsw.Connection, identity: str, version: int | None) -> Sequence[Place]:
+    """Where the newest version is that is kept whole up to a version (the current one by default), and the steps to it."""
+    rows: list[Any] = connection.execute(_TRAIL, (version, identity)).fetchall()
+    if not rows:
         raise _unknown(identity)
-    current, asked, nbytes, digest, slot, content = row
+    current, asked, is_gone = rows[0][:3]
     if not 0 <= asked <= current:
         raise NotFound(f"network {identity} has no version {asked}; the current one is {current}")
-    if nbytes is None:
+    if is_gone:
         raise Gone(f"the parameters of version {asked} of network {identity} are no longer kept")
-    return Place(asked, nbytes, digest, slot, content)
+    places = [
+        Place(at, nbytes, digest, slot, content, bool(recorded))
+        for _, _, _, at, nbytes, digest, slot, content, recorded in rows
+    ]
+    whole = asked - len(places) + 1
+    if [(place.version, place.recorded) for place in places] != [
+        (number, number != whole) for number in range(whole, asked + 1)
+    ]:
+        raise CorruptState(f"what the steps to version {asked} of network {identity} start from is missing")
+    return places
 
 
 def versions(connection: apsw.Connection, identity: str, limit: int, after: int | None) -> Sequence[VersionRecord]:
     """A page of versions, newest first."""
     rows = connection.execute(
         """
-        SELECT v.version, made_by, created_at, summary, nbytes, (
+        SELECT v.version, made_by, created_at, summary, nbytes, recorded, v.version >= kept_from, (
             SELECT json_group_array(name ORDER BY id) FROM checkpoints AS c
             WHERE c.network = v.network AND c.version = v.version
         )
-        FROM versions AS v LEFT JOIN snapshots AS s ON s.network = v.network AND s.version = v.version
+        FROM versions AS v JOIN heads AS h ON h.network = v.network
+        LEFT JOIN snapshots AS s ON s.network = v.network AND s.version = v.version
         WHERE v.network = ? AND (? IS NULL OR v.version < ?) ORDER BY v.version DESC LIMIT ?
         """,
         (_ordinal_of(connection, identity), after, after, limit),
     )
-    return [
-        VersionRecord(version, made_by, at, orjson.loads(summary), nbytes is not None, nbytes or 0, _names(names))
-        for version, made_by, at, summary, nbytes, names in rows
-    ]
+    return [_version(*row) for row in rows]
 
 
 def checkpoint(connection: apsw.Connection, identity: str, name: str) -> CheckpointRecord:
@@ -169,8 +187,12 @@ def _ordinal_of(connection: apsw.Connection, identity: str) -> int:
     return int(ordinal)
 
 
-def _names(document: str) -> tuple[str, ...]:
-    return tuple(orjson.loads(document))
+def _version(
+    version: int, by: str, at: str, summary: str, nbytes: int | None, recorded: int | None, shown: int, names: str
+) -> VersionRecord:
+    named = tuple(orjson.loads(names))
+    retained = nbytes is not None and bool(shown or named)
+    return VersionRecord(version, by, at, orjson.loads(summary), retained, nbytes or 0, named, bool(recorded))
 
 
 def _ordinal(cursor: str | None) -> int:

@@ -128,6 +128,12 @@ MIGRATIONS: Final[tuple[str, ...]] = (
     """
     CREATE INDEX jobs_by_end ON jobs (finished_at, ordinal) WHERE finished_at IS NOT NULL;
     """,
+    """
+    -- 1: the bytes are the step that makes the version out of the one before; such versions go together with it
+    ALTER TABLE snapshots ADD COLUMN recorded INTEGER NOT NULL DEFAULT 0 CHECK (recorded IN (0, 1));
+    -- versions without a name before this one are gone, though steps that are kept may start from their numbers
+    ALTER TABLE heads ADD COLUMN kept_from INTEGER NOT NULL DEFAULT 0;
+    """,
 )
 
 

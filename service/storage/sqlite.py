@@ -10,7 +10,7 @@ What a future says is on disk is on disk; what a read returns has passed its dig
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,20 +18,30 @@ from typing import TypeVar
 
 import apsw
 
-from service.errors import CorruptState, StorageUnavailable
+from service.errors import StorageUnavailable
 from service.storage import checkpoints, integrity, rows, transactions, wal
-from service.storage.base import CheckpointRecord, NetworkRecord, NetworkState, Receipt, StoreUsage, VersionRecord
+from service.storage.base import (
+    CheckpointRecord,
+    NetworkRecord,
+    NetworkState,
+    Receipt,
+    StepRecord,
+    StoreUsage,
+    VersionRecord,
+)
 from service.storage.connections import Readers, open_writer
-from service.storage.encoding import decode, encode
+from service.storage.encoding import Encoded, encode
 from service.storage.faults import Fatal, Stop, leave, meaning
 from service.storage.jobs import rows as job_rows
 from service.storage.jobs.changes import JobRetention
 from service.storage.jobs.sqlite import SqliteJobs
 from service.storage.keeping import Keeper
 from service.storage.lock import Lock
+from service.storage.reading import Reading
 from service.storage.retention import Retention
 from service.storage.schema import migrate
 from service.storage.slots import Slots, sync_folder
+from service.storage.steps import encode_step
 from service.storage.transactions import Change, Kept
 from service.storage.writer import Write, Writer
 
@@ -40,7 +50,7 @@ __all__ = ["SqliteStore"]
 T = TypeVar("T")
 
 
-class SqliteStore:
+class SqliteStore(Reading):
     """`service.storage.base.Store` in one folder.
 
     Args:
@@ -120,7 +130,12 @@ class SqliteStore:
         return self._keep(change, state, record.id, made.version)
 
     def commit_version(
-        self, network: str, expected: int, state: NetworkState, made: VersionRecord, receipt: Receipt | None = None
+        self,
+        network: str,
+        expected: int,
+        numbers: NetworkState | StepRecord,
+        made: VersionRecord,
+        receipt: Receipt | None = None,
     ) -> Future[None]:
         """Make `made.version` the current version of `network`, whose current version is `expected`."""
         if made.version != expected + 1:
@@ -129,7 +144,15 @@ class SqliteStore:
         def change(kept: Callable[[], Kept]) -> Change:
             return transactions.commit_version(network, expected, kept, made, receipt, retention=self._retention)
 
-        return self._keep(change, state, network, made.version)
+        return self._keep(change, numbers, network, made.version)
+
+    def keep_whole(self, network: str, version: int, state: NetworkState) -> Future[None]:
+        """Keep the numbers of a version in place of the step that makes them."""
+
+        def change(kept: Callable[[], Kept]) -> Change:
+            return transactions.keep_whole(network, version, kept)
+
+        return self._keep(change, state, network, version)
 
     def rename_network(self, network: str, name: str | None, at: str, expected: int | None = None) -> Future[None]:
         """Give a network another name."""
@@ -140,11 +163,23 @@ class SqliteStore:
         return self._writer.submit(Write(transactions.delete_network(network, expected)))
 
     def create_checkpoint(
-        self, network: str, checkpoint: CheckpointRecord, expected: int | None = None, receipt: Receipt | None = None
+        self,
+        network: str,
+        checkpoint: CheckpointRecord,
+        expected: int | None = None,
+        receipt: Receipt | None = None,
+        state: NetworkState | None = None,
     ) -> Future[None]:
         """Give a version a name."""
-        change = checkpoints.create_checkpoint(network, checkpoint, expected, receipt, retention=self._retention)
-        return self._writer.submit(Write(change))
+
+        def change(kept: Callable[[], Kept] | None) -> Change:
+            return checkpoints.create_checkpoint(
+                network, checkpoint, expected, receipt, kept, retention=self._retention
+            )
+
+        if state is None:
+            return self._writer.submit(Write(change(None)))
+        return self._keep(change, state, network, checkpoint.version)
 
     def delete_checkpoint(self, network: str, name: str, expected: int | None = None) -> Future[None]:
         """Take a name away."""
@@ -154,52 +189,6 @@ class SqliteStore:
     def probe(self) -> Future[None]:
         """Commit a change to nothing."""
         return self._writer.submit(Write(transactions.probe))
-
-    def network(self, network: str) -> NetworkRecord:
-        """The record of a network."""
-        return self._read(lambda connection: rows.network(connection, network))
-
-    def networks(
-        self, limit: int, after: str | None = None, owner: str | None = None
-    ) -> tuple[Sequence[NetworkRecord], str | None]:
-        """A page of networks in order of creation, all or one owner's, and the next cursor."""
-        return self._read(lambda connection: rows.networks(connection, limit, after, owner))
-
-    def count(self, owner: str) -> int:
-        """How many networks an owner has."""
-        return self._read(lambda connection: rows.count(connection, owner))
-
-    def state(self, network: str, version: int | None = None) -> NetworkState:
-        """The numbers of a version, checked against their digest."""
-        while True:
-            place = self._place(network, version)
-            if place.slot is None:
-                data: bytes | memoryview | None = place.content or b""
-            else:
-                data = self._slots.read(place.slot, (network, place.version), place.nbytes)
-            if data is not None:
-                return decode(data, place.digest, network, place.version)
-            # Between the row and the slot a write gave the slot up: the next look finds a newer version, or `Gone`.
-
-    def versions(self, network: str, limit: int, after: int | None = None) -> Sequence[VersionRecord]:
-        """A page of versions, newest first."""
-        return self._read(lambda connection: rows.versions(connection, network, limit, after))
-
-    def checkpoint(self, network: str, name: str) -> CheckpointRecord:
-        """The checkpoint of a name."""
-        return self._read(lambda connection: rows.checkpoint(connection, network, name))
-
-    def checkpoints(self, network: str) -> Sequence[CheckpointRecord]:
-        """All checkpoints of a network."""
-        return self._read(lambda connection: rows.checkpoints(connection, network))
-
-    def stored_bytes(self, network: str) -> int:
-        """Bytes of all retained versions of a network."""
-        return self._read(lambda connection: rows.stored_bytes(connection, network))
-
-    def receipt(self, scope: str, key: str) -> Receipt | None:
-        """The receipt of a key."""
-        return self._read(lambda connection: rows.receipt(connection, scope, key))
 
     def usage(self) -> StoreUsage:
         """How much is held, and how much room is left."""
@@ -220,29 +209,18 @@ class SqliteStore:
         self._lock.release()
 
     def _keep(
-        self, change: Callable[[Callable[[], Kept]], Change], state: NetworkState, network: str, version: int
+        self,
+        change: Callable[[Callable[[], Kept]], Change],
+        numbers: NetworkState | StepRecord,
+        network: str,
+        version: int,
     ) -> Future[None]:
-        owner = (network, version)
-        return self._keeper.keep(change, state.nbytes, lambda: encode(state, *owner), owner)
+        def encoded() -> Encoded:
+            if isinstance(numbers, StepRecord):
+                return encode_step(numbers, network, version)
+            return encode(numbers, network, version)
 
-    def _place(self, network: str, version: int | None) -> rows.Place:
-        try:
-            return self._read(lambda connection: rows.place(connection, network, version))
-        except CorruptState as error:
-            what = "the current version" if version is None else f"version {version}"
-            raise CorruptState(f"{what} of network {network} cannot be read: {error}") from error
-
-    def _read(self, read: Callable[[apsw.Connection], T]) -> T:
-        with self._readers() as connection:
-            try:
-                return read(connection)
-            except apsw.Error as error:
-                raise _unreadable(error, connection) from error
-
-
-def _unreadable(error: apsw.Error, connection: apsw.Connection) -> Exception:
-    found = meaning(error, connection)
-    return found or StorageUnavailable(f"the database cannot be read: {error} (errno {connection.system_errno})")
+        return self._keeper.keep(change, numbers.nbytes, encoded, (network, version))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Any
 import apsw
 import orjson
 
-from service.errors import IdempotencyMismatch, NotFound, StalePrecondition
+from service.errors import Gone, IdempotencyMismatch, NotFound, StalePrecondition
 from service.storage.base import NetworkRecord, Receipt, VersionRecord
 from service.storage.encoding import Encoded
 from service.storage.retention import Retention, forget_old, retire
@@ -26,6 +26,8 @@ __all__ = [
     "delete_network",
     "head",
     "insert_receipt",
+    "keep_whole",
+    "made_whole",
     "probe",
     "refuse_used_key",
     "rename_network",
@@ -36,7 +38,7 @@ Change = Callable[[apsw.Connection], Sequence[int]]
 
 @dataclass(frozen=True)
 class Kept:
-    """One version's encoded numbers and the slot that they are in already; without a slot they go into the row."""
+    """One version's bytes and the slot that they are in already; without a slot they go into the row."""
 
     encoded: Encoded
     slot: int | None = None
@@ -59,7 +61,10 @@ def create_network(
             (record.id, record.name, _json(record.spec), record.created_at, record.owner),
         )
         ordinal = connection.last_insert_rowid()
-        connection.execute("INSERT INTO heads VALUES (?, ?, ?)", (ordinal, record.version, record.updated_at))
+        connection.execute(
+            "INSERT INTO heads (network, version, updated_at) VALUES (?, ?, ?)",
+            (ordinal, record.version, record.updated_at),
+        )
         _insert_version(connection, ordinal, kept(), made)
         insert_receipt(connection, receipt, made.created_at)
         forget_old(connection, None, ordinal, receipt, retention)
@@ -91,6 +96,37 @@ def commit_version(
         return retire(connection, ordinal, retention)
 
     return change
+
+
+def keep_whole(network: str, version: int, kept: Callable[[], Kept]) -> Change:
+    """The numbers of a version in place of the step that makes them."""
+
+    def change(connection: apsw.Connection) -> Sequence[int]:
+        return made_whole(connection, network, head(connection, network, None), version, kept)
+
+    return change
+
+
+def made_whole(
+    connection: apsw.Connection, network: str, ordinal: int, version: int, kept: Callable[[], Kept]
+) -> Sequence[int]:
+    """Put numbers where a step was, and give the slot that is free now: the step's, or that of numbers kept already."""
+    row: Any = connection.execute(
+        "SELECT recorded, content, slot FROM snapshots WHERE network = ? AND version = ?", (ordinal, version)
+    ).fetchone()
+    if row is None:
+        raise Gone(f"the parameters of version {version} of network {network} are no longer kept")
+    recorded, content, slot = row
+    numbers = kept()
+    if not recorded:
+        return () if numbers.slot is None else (numbers.slot,)
+    connection.execute(
+        "UPDATE snapshots SET nbytes = ?, digest = ?, content = ?, slot = ?, recorded = 0"
+        " WHERE network = ? AND version = ?",
+        (numbers.encoded.nbytes, numbers.encoded.digest, *_placed(connection, numbers), ordinal, version),
+    )
+    connection.execute("DELETE FROM contents WHERE id = ?", (content,))
+    return () if slot is None else (slot,)
 
 
 def rename_network(network: str, name: str | None, at: str, expected: int | None) -> Change:
@@ -161,14 +197,20 @@ def _insert_version(connection: apsw.Connection, ordinal: int, kept: Kept, made:
         "INSERT INTO versions VALUES (?, ?, ?, ?, ?)",
         (ordinal, made.version, made.made_by, made.created_at, _json(made.summary)),
     )
-    content = None
-    if kept.slot is None:
-        connection.execute("INSERT INTO contents (bytes) VALUES (?)", (kept.encoded.joined(),))
-        content = connection.last_insert_rowid()
+    encoded = kept.encoded
     connection.execute(
-        "INSERT INTO snapshots VALUES (?, ?, ?, ?, ?, ?)",
-        (ordinal, made.version, kept.encoded.nbytes, kept.encoded.digest, content, kept.slot),
+        "INSERT INTO snapshots (network, version, nbytes, digest, content, slot, recorded)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (ordinal, made.version, encoded.nbytes, encoded.digest, *_placed(connection, kept), encoded.recorded),
     )
+
+
+def _placed(connection: apsw.Connection, kept: Kept) -> tuple[int | None, int | None]:
+    """The row of `contents` that the bytes have got, or their slot."""
+    if kept.slot is not None:
+        return None, kept.slot
+    connection.execute("INSERT INTO contents (bytes) VALUES (?)", (kept.encoded.joined(),))
+    return connection.last_insert_rowid(), None
 
 
 def insert_receipt(connection: apsw.Connection, receipt: Receipt | None, at: str) -> None:

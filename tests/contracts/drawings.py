@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import secrets
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from service.storage.base import NetworkRecord, NetworkState, Receipt, Store, VersionRecord, timestamp
+from service.storage.base import (
+    NetworkRecord,
+    NetworkState,
+    Receipt,
+    StepRecord,
+    Store,
+    VersionRecord,
+    timestamp,
+)
 
 SPEC: dict[str, Any] = {
     "inputs": 3,
@@ -30,6 +39,13 @@ def state(version: int, size: int = SIZE, dtype: str = "float64", *, optimizer: 
         return NetworkState(vector)
     arrays = {"velocity": -vector, "step": np.array(version, "int64"), "scale": np.array(0.1 * version)}
     return NetworkState(vector, "sgd", arrays)
+
+
+def step(version: int) -> StepRecord:
+    """Told from the step to any other version; nothing computes it."""
+    inputs = np.random.default_rng(version).random((4, 3))
+    options = {"kind": "sgd", "learning_rate": version / 7, "clip_norm": None}
+    return StepRecord(inputs, inputs[:, :2] * version, options, {"drawn": "1"}, bytes([version]) * 16)
 
 
 def same(one: NetworkState, other: NetworkState) -> bool:
@@ -65,3 +81,23 @@ def create(store: Store, network: str | None = None, **options: Any) -> str:
 def commit(store: Store, network: str, version: int, key: str | None = None, **options: Any) -> None:
     kept = receipt(network, key, version) if key is not None else None
     store.commit_version(network, version - 1, state(version, **options), made(version), kept).result(30)
+
+
+def take(store: Store, network: str, version: int, key: str | None = None) -> None:
+    kept = receipt(network, key, version) if key is not None else None
+    store.commit_version(network, version - 1, step(version), made(version), kept).result(30)
+
+
+def flip(folder: Path, numbers: bytes, place: int) -> None:
+    """Flip one bit of `numbers` in whatever file they are in, at least in one."""
+    flipped = 0
+    for path in folder.rglob("*"):
+        data = bytearray(path.read_bytes()) if path.is_file() else bytearray()
+        # A page of a database may divide the numbers, so the bytes around the place are looked for, not all of them.
+        start = min(max(0, place - 4), len(numbers) - 8)
+        at = data.find(numbers[start : start + 8])
+        if at >= 0:
+            data[at + place - start] ^= 1
+            path.write_bytes(bytes(data))
+            flipped += 1
+    assert flipped, "the numbers were found in no file"

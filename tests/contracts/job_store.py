@@ -14,7 +14,7 @@ from service.storage.jobs.base import JobEvent, JobRecord, JobStore
 from service.storage.jobs.changes import JobRetention
 from service.storage.sqlite import SqliteStore
 from tests.contracts import stores
-from tests.contracts.store_lasts import _flip
+from tests.contracts.drawings import flip
 
 NETWORK = "net_a"
 
@@ -189,7 +189,7 @@ class JobStoreContract:
         if which == "result":
             store.jobs.finish(ended(record(1)), JobEvent(2, "status"), result).result(30)
         store.close()
-        _flip(tmp_path, content, 1234)
+        flip(tmp_path, content, 1234)
         store = self.open(tmp_path)
         with pytest.raises(CorruptState):
             getattr(store.jobs, which)("job_1")

@@ -17,7 +17,7 @@ from service.errors import (
     StorageUnavailable,
 )
 from service.storage.base import NetworkState, Store
-from tests.contracts.drawings import commit, create, made, receipt, same, state
+from tests.contracts.drawings import commit, create, flip, made, receipt, same, state
 from tests.contracts.store_base import StoreBase
 
 ROOT = Path(__file__).parents[2]
@@ -77,7 +77,7 @@ class Lasts(StoreBase):
         numbers = np.random.default_rng(5).random(1000)
         store.commit_version(network, 0, NetworkState(numbers), made(1)).result()
         store.close()
-        _flip(tmp_path, numbers.tobytes(), place)
+        flip(tmp_path, numbers.tobytes(), place)
         store = self.open(tmp_path)
         with pytest.raises(CorruptState, match=network):
             store.state(network)
@@ -115,18 +115,3 @@ class Lasts(StoreBase):
         store = self.open(tmp_path)
         assert [store.network(network).version for network in networks] == [1] * 10
         store.close()
-
-
-def _flip(folder: Path, numbers: bytes, place: int) -> None:
-    """Flip one bit of `numbers` in whatever file they are in, at least in one."""
-    flipped = 0
-    for path in folder.rglob("*"):
-        data = bytearray(path.read_bytes()) if path.is_file() else bytearray()
-        # A page of a database may divide the numbers, so the bytes around the place are looked for, not all of them.
-        start = min(max(0, place - 4), len(numbers) - 8)
-        at = data.find(numbers[start : start + 8])
-        if at >= 0:
-            data[at + place - start] ^= 1
-            path.write_bytes(bytes(data))
-            flipped += 1
-    assert flipped, "the numbers were found in no file"
