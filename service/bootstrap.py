@@ -11,10 +11,13 @@ from core.plans.threads import share_cores
 from service.engine.fair import Patience
 from service.engine.local import LocalEngine
 from service.engine.memory import Memory
+from service.engine.replay import Bounds as ReplayBounds
 from service.jobs import Bounds, Failure, Jobs, Runner
 from service.metrics import Metrics
+from service.operations.logged_steps import LoggedSteps
 from service.operations.service import Service
 from service.operations.views import seen_by
+from service.operations.workspaces import Workspaces
 from service.problems import face_of
 from service.routers import KINDS
 from service.settings import Settings
@@ -67,6 +70,8 @@ async def start(settings: Settings, metrics: Metrics, memory: Memory | None = No
         patience=Patience(settings.queue_seconds, settings.queue_lasting_seconds),
         memory=memory,
         meter=metrics,
+        recompute=LoggedSteps(backend, Workspaces(backend)),
+        bounds=ReplayBounds(settings.replay_steps, settings.replay_bytes, settings.replay_seconds),
     )
     _show(metrics, engine, memory)
     service = Service(settings, engine, metrics)

@@ -22,6 +22,7 @@
     └── StorageError
         ├── StorageFull         the disk is full; nothing was changed
         ├── CorruptState        bytes on disk are not the ones that were written
+        ├── ReplayDiffers       logged steps, computed again, do not give what was answered
         └── StorageUnavailable  the store cannot be opened or has stopped
 
 `service.problems` gives each its HTTP face. Nothing else in the service names a status code for a failure.
@@ -48,6 +49,7 @@ __all__ = [
     "Overloaded",
     "PreconditionRequired",
     "RateLimited",
+    "ReplayDiffers",
     "ServiceError",
     "StalePrecondition",
     "StillRunning",
@@ -210,6 +212,18 @@ class StorageFull(StorageError):
 @dataclass(eq=False)
 class CorruptState(StorageError):
     """Bytes on disk differ from the ones that were written; they are never served."""
+
+
+@dataclass(eq=False)
+class ReplayDiffers(StorageError):
+    """Logged steps, computed again, do not give what was answered; what they give is never served."""
+
+    version: int = 0
+    """The first version that came out differently: it and those after it cannot be read."""
+    whole: int = 0
+    """The version that is kept whole, from which the steps start."""
+    numerics: dict[str, dict[str, str]] = field(default_factory=dict)
+    """What computes otherwise than it did: by name, `then` and `now`."""
 
 
 @dataclass(eq=False)

@@ -26,8 +26,16 @@ LIMITS = (
 )
 """The settings that bound what one request may ask for; `GET /v1/info` shows them."""
 
-RETENTION = ("keep_versions", "keep_bytes", "keep_history", "keep_receipts")
-"""The settings that bound what is kept of the past; `GET /v1/info` shows them too."""
+RETENTION = (
+    "keep_versions",
+    "keep_bytes",
+    "keep_history",
+    "keep_receipts",
+    "replay_steps",
+    "replay_bytes",
+    "replay_seconds",
+)
+"""The settings that bound what is kept of the past, and as what; `GET /v1/info` shows them too."""
 
 
 _ORIGIN = r"https?://[A-Za-z0-9.\[\]:-]+"
@@ -114,4 +122,13 @@ class Settings(BaseSettings):
     keep_receipts: int = Field(
         100_000, ge=1, description="Newest Idempotency-Keys of a network, and of creations, that are remembered."
     )
+    replay_steps: int = Field(
+        64,
+        ge=1,
+        description="Steps of a network with durability replay from one version that is kept whole to the next, ...",
+    )
+    replay_bytes: int = Field(
+        16 * 2**20, ge=0, description="... while their records take no more bytes than this or than the numbers, ..."
+    )
+    replay_seconds: float = Field(10.0, ge=0, description="... and took no longer than this to compute.")
     max_checkpoints: int = Field(100, ge=0, le=10_000, description="Checkpoints of a network.")

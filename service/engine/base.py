@@ -14,11 +14,26 @@ from typing import Any, Literal, Protocol, TypeVar
 from core.backend import Backend
 from core.network import Architecture, Parameters
 from core.optimizers import OptimizerState
-from service.storage.base import CheckpointRecord, NetworkRecord, StoreUsage, VersionRecord
+from service.storage.base import CheckpointRecord, NetworkRecord, StepRecord, StoreUsage, VersionRecord
 
-__all__ = ["Applied", "Change", "Engine", "Guard", "Snapshot"]
+__all__ = ["Applied", "Change", "Engine", "Guard", "Since", "Snapshot"]
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Since:
+    """What there is to compute again for a version: the logged steps since one that is kept whole."""
+
+    steps: int = 0
+    nbytes: int = 0
+    """Of their records."""
+    seconds: float = 0.0
+    """That they took."""
+
+    def and_one(self, nbytes: int, seconds: float) -> Since:
+        """With one step more."""
+        return Since(self.steps + 1, self.nbytes + nbytes, self.seconds + seconds)
 
 
 @dataclass(frozen=True)
@@ -29,6 +44,7 @@ class Snapshot:
     architecture: Architecture
     parameters: Parameters
     optimizer: OptimizerState | None
+    since: Since = Since()
 
     @property
     def version(self) -> int:
@@ -50,6 +66,8 @@ class Change:
     body: Mapping[str, Any] = field(default_factory=dict)
     """The answer as JSON, without `version`, which the engine puts first. Small: it is kept with the receipt."""
     status: int = 200
+    step: StepRecord | None = None
+    """The step that this is, for a network whose steps are logged; the engine gives it its digest."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +103,10 @@ class Engine(Protocol):
     """Live networks on one backend.
 
     Everything that names a network raises `NotFound` where there is none, and what reads its numbers may raise
-    `CorruptState`. Writes raise, in this order: `IdempotencyMismatch` (the key was used for another request),
-    `StillRunning` (the first request with this key has no answer yet), `PreconditionRequired`, `StalePrecondition`,
-    whatever the change itself raises (untouched), then `StorageFull` and `StorageUnavailable`. Whatever they raise,
-    nothing was changed.
+    `CorruptState`, and `ReplayDiffers` where its steps are logged. Writes raise, in this order: `IdempotencyMismatch` (the
+    key was used for another request), `StillRunning` (the first request with this key has no answer yet),
+    `PreconditionRequired`, `StalePrecondition`, whatever the change itself raises (untouched), then `StorageFull` and
+    `StorageUnavailable`. Whatever they raise, nothing was changed.
     """
 
     @property
@@ -159,7 +177,8 @@ class Engine(Protocol):
     async def restore(self, network: str, checkpoint: str, guard: Guard) -> Applied:
         """Make the next version: the parameters and the optimizer's memory of a checkpoint, as the write finds it.
 
-        Raises, besides what `write` raises, `NotFound` where there is no such checkpoint.
+        The numbers of the current version are not looked at, so that this is the way on where they are lost. Raises, besides
+        what `write` raises, `NotFound` where there is no such checkpoint.
         """
 
     async def create_checkpoint(self, network: str, name: str, version: int | None, guard: Guard) -> Applied:

@@ -6,22 +6,33 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 
+from core.backend import Backend
 from service.engine.base import Applied, Guard
 from service.engine.guards import Keys, Quotas, check, receipt_for, refuse_stale
 from service.engine.live import Live, LiveNetworks
-from service.engine.reads import StoreReads
+from service.engine.loading import Loading
+from service.engine.replay import Replays
+from service.engine.states import state_of
 from service.engine.waiting import Workers, landed
-from service.storage.base import CheckpointRecord, NetworkRecord, Store, timestamp
+from service.storage.base import CheckpointRecord, NetworkRecord, NetworkState, Store, timestamp
 
 __all__ = ["Caretaking"]
 
 
-class Caretaking(StoreReads):
+class Caretaking(Loading):
     """The part of `service.engine.base.Engine` that changes networks and computes nothing."""
 
-    def __init__(self, store: Store, workers: Workers, live: LiveNetworks, *, required: bool) -> None:
-        super().__init__(store, workers)
-        self._live = live
+    def __init__(
+        self,
+        store: Store,
+        workers: Workers,
+        live: LiveNetworks,
+        backend: Backend,
+        replays: Replays,
+        *,
+        required: bool,
+    ) -> None:
+        super().__init__(store, workers, live, backend, replays)
         self._required = required
         self._keys = Keys(store)
         self._quotas = Quotas(store)
@@ -35,7 +46,8 @@ class Caretaking(StoreReads):
                 made = CheckpointRecord(name, current.version if version is None else version, timestamp())
                 applied = Applied(current.version, asdict(made), 201)
                 receipt = receipt_for(network, guard, applied)
-                await landed(self._store.create_checkpoint(network, made, current.version, receipt))
+                state = await self._of_steps(network, made.version)
+                await landed(self._store.create_checkpoint(network, made, current.version, receipt, state))
                 return applied
 
     async def delete_checkpoint(self, network: str, name: str, guard: Guard) -> None:
@@ -69,6 +81,14 @@ class Caretaking(StoreReads):
                     self._quotas.changed(record.owner, -1)
 
                 await landed(self._store.delete_network(network, record.version), publish)
+
+    async def _of_steps(self, network: str, version: int) -> NetworkState | None:
+        """The numbers of a version that is kept as a step, and needs them for a name."""
+        entry = next(iter(await self.versions(network, 1, version + 1)), None)
+        if entry is None or entry.version != version or not (entry.retained and entry.recorded):
+            return None
+        found = await self.at_version(network, version)
+        return await self._workers.read(lambda: state_of(self._backend, found.parameters, found.optimizer))
 
     @asynccontextmanager
     async def _turn(self, network: str, guard: Guard) -> AsyncIterator[NetworkRecord]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -64,19 +64,23 @@ class Live:
     deleted: bool = False
     users: int = 0
     nbytes: int = 0
+    leaving: bool = False
+    """Whether it will be let go, and something is done with it before."""
 
 
 class LiveNetworks:
     """Live networks by id. Everything here runs on the event loop and does not wait.
 
     `limit` bounds the bytes of those that nobody works on; at least what is being worked on is in memory besides.
-    `waiting` bounds the writes that wait for one of them.
+    `waiting` bounds the writes that wait for one of them. `leave` is asked of each that is to leave: where it says False, it
+    calls `let_go` when the network may.
     """
 
     def __init__(self, limit: int, waiting: int) -> None:
         self._limit = limit
         self._waiting = waiting
         self._held = 0
+        self.leave: Callable[[str, Live], bool] = lambda _network, _live: True
         self._networks: OrderedDict[str, Live] = OrderedDict()
 
     @property
@@ -121,12 +125,32 @@ class LiveNetworks:
         self._held += nbytes - live.nbytes
         live.nbytes = nbytes
 
-    def _evict(self) -> None:
-        if self._held <= self._limit:
-            return
-        for network, live in list(self._networks.items()):
+    def names(self) -> list[str]:
+        """Those in memory."""
+        return list(self._networks)
+
+    def let_go(self, network: str) -> None:
+        """Out of memory with one that was leaving, unless somebody works on it again."""
+        live = self._networks.get(network)
+        if live is not None:
+            live.leaving = False
             if not live.users:
-                self._held -= live.nbytes
-                del self._networks[network]
-            if self._held <= self._limit:
+                self._drop(network, live)
+
+    def _evict(self) -> None:
+        over = self._held - self._limit
+        for network, live in list(self._networks.items()) if over > 0 else ():
+            if live.leaving:
+                over -= live.nbytes
+            elif not live.users:
+                over -= live.nbytes
+                if self.leave(network, live):
+                    self._drop(network, live)
+                else:
+                    live.leaving = True
+            if over <= 0:
                 return
+
+    def _drop(self, network: str, live: Live) -> None:
+        self._held -= live.nbytes
+        del self._networks[network]

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from time import perf_counter
 from typing import Any, Final, TypeVar
 
 from core.backend import Backend
 from core.network import Parameters
-from service.engine.base import Applied, Change, Guard, Snapshot
+from service.engine.base import Applied, Change, Guard, Since, Snapshot
 from service.engine.caretaking import Caretaking
 from service.engine.fair import Patience
 from service.engine.guards import check, creations, receipt_for, refuse_stale
 from service.engine.live import Live, LiveNetworks
 from service.engine.memory import Memory
-from service.engine.states import snapshot_of, state_of
+from service.engine.replay import Bounds, Recompute, Replays, is_logged
+from service.engine.states import architecture_of, state_of
 from service.engine.waiting import Meter, Workers, landed
-from service.errors import NotFound
-from service.storage.base import NetworkRecord, NetworkState, Store, VersionRecord, timestamp
+from service.storage.base import NetworkRecord, NetworkState, StepRecord, Store, VersionRecord, timestamp
 
 __all__ = ["LocalEngine"]
 
@@ -30,6 +31,15 @@ T = TypeVar("T")
 
 _OPERATIONS_TO_READ: Final = 10
 """About what a number costs that is read from the disk and checked."""
+
+
+@dataclass(frozen=True)
+class _Changed:
+    """The next version, and what it is kept as."""
+
+    change: Change
+    kept_as: NetworkState | StepRecord
+    since: Since
 
 
 class LocalEngine(Caretaking):
@@ -46,6 +56,8 @@ class LocalEngine(Caretaking):
         patience: how long computations may wait for a thread.
         memory: what all computations in threads may take together, by estimate.
         meter: told of every computation.
+        recompute: computes steps that were logged; without it none is.
+        bounds: how much there may be to compute again for one version.
     """
 
     def __init__(
@@ -61,10 +73,14 @@ class LocalEngine(Caretaking):
         patience: Patience = Patience(),  # noqa: B008  it is frozen
         memory: Memory | None = None,
         meter: Meter | None = None,
+        recompute: Recompute | None = None,
+        bounds: Bounds = Bounds(),  # noqa: B008  it is frozen
     ) -> None:
         workers = Workers(inline_operations, threads, waiting, patience=patience, memory=memory, meter=meter)
-        super().__init__(store, workers, LiveNetworks(max_live_bytes, waiting), required=require_if_match)
-        self._backend = backend
+        replays = Replays(backend, recompute, bounds)
+        live = LiveNetworks(max_live_bytes, waiting)
+        super().__init__(store, workers, live, backend, replays, required=require_if_match)
+        self._inline_operations = inline_operations
 
     @property
     def backend(self) -> Backend:
@@ -113,21 +129,6 @@ class LocalEngine(Caretaking):
             made = VersionRecord(record.version, "fork", record.created_at, origin)
             return await self._create(replace(source, record=record), made, body, guard)
 
-    async def snapshot(self, network: str) -> Snapshot:
-        """The current version of a network."""
-        found = self._live.find(network)
-        if found is not None:
-            return found
-        with self._live.hold(network) as live:
-            return await self._load(network, live)
-
-    async def at_version(self, network: str, version: int) -> Snapshot:
-        """A version as it was, on the device."""
-        found = self._live.find(network)
-        if found is not None and found.version == version:
-            return found
-        return await self._workers.read(lambda: self._read(network, version))
-
     async def compute(self, work: Callable[[], T], operations: int, *, network: str = "", nbytes: int = 0) -> T:
         """What `work()` returns or raises, on the loop or in a thread."""
         return await self._workers.compute(work, operations, network=network, nbytes=nbytes)
@@ -144,10 +145,12 @@ class LocalEngine(Caretaking):
                 async with live.turn:
                     current = await self._load(network, live)
                     check(guard, current.version, required=self._required)
+                    if is_logged(current.record.spec):  # it may wait for others that hold another number of threads
+                        operations = max(operations, self._inline_operations + 1)
                     changed = await self._workers.compute(
                         lambda: self._changed(change, current), operations, network=network, nbytes=nbytes
                     )
-                    return await self._commit(network, live, current, changed, guard)
+                    return await self._commit(live, current.record, changed, guard)
 
     async def look(self, network: str, guard: Guard) -> Applied | None:
         """What a write would be told at once."""
@@ -158,28 +161,29 @@ class LocalEngine(Caretaking):
 
     async def restore(self, network: str, checkpoint: str, guard: Guard) -> Applied:
         """Make the next version from a checkpoint."""
-
-        def change(_current: Snapshot) -> Change:
-            found = self._store.checkpoint(network, checkpoint)
-            kept = self._read(network, found.version)
-            source = {"checkpoint": found.name, "version": found.version}
-            return Change(kept.parameters, kept.optimizer, "restore", {"source": source}, {"source": source})
-
-        size = (await self.snapshot(network)).architecture.parameter_count
-        return await self.write(network, change, guard, _OPERATIONS_TO_READ * size)
-
-    async def record(self, network: str) -> NetworkRecord:
-        """What a network is, with its current version."""
-        found = self._live.find(network)
-        return found.record if found is not None else self._store.network(network)
+        with self._keys.claim(network, guard) as earlier:
+            if earlier is not None:
+                return earlier
+            with self._live.hold(network) as live:
+                refuse_stale(guard, (await self.record(network)).version, required=self._required)
+                async with live.turn, live.loading:
+                    record = live.snapshot.record if live.snapshot is not None else self._store.network(network)
+                    check(guard, record.version, required=self._required)
+                    size = architecture_of(record.spec).parameter_count
+                    changed = await self._workers.compute(
+                        lambda: self._restored(network, checkpoint), _OPERATIONS_TO_READ * size, network=network
+                    )
+                    return await self._commit(live, record, changed, guard)
 
     async def close(self) -> None:
         """Finish what is running, then let go of the store."""
+        await self._settle_all()
         await asyncio.to_thread(self._workers.close)
         await asyncio.to_thread(self._store.close)
 
     async def _create(self, start: Snapshot, made: VersionRecord, body: Mapping[str, Any], guard: Guard) -> Applied:
         record, parameters = start.record, start.parameters
+        start = replace(start, since=Since())
         applied = Applied(record.version, {**body, "version": record.version}, 201)
         receipt = receipt_for(creations(guard.owner), guard, applied)
         size = start.architecture.parameter_count
@@ -193,39 +197,32 @@ class LocalEngine(Caretaking):
             await landed(self._store.create_network(record, state, made, receipt), publish)
         return applied
 
-    async def _load(self, network: str, live: Live) -> Snapshot:
-        if live.snapshot is not None:
-            return live.snapshot
-        async with live.loading:
-            if live.deleted:
-                raise NotFound(f"there is no network {network}")
-            snapshot: Snapshot | None = live.snapshot
-            if snapshot is None:
-                snapshot = await self._workers.read(lambda: self._read(network))
-                self._live.publish(live, snapshot)
-            return snapshot
-
-    def _read(self, network: str, version: int | None = None) -> Snapshot:
-        # Where the current one is asked for, nothing can write between the two: a write loads the network first, and
-        # only one loads at a time.
-        record = self._store.network(network)
-        wanted = record if version is None else replace(record, version=version)
-        return snapshot_of(self._backend, wanted, self._store.state(network, wanted.version))
-
-    def _changed(self, change: Callable[[Snapshot], Change], current: Snapshot) -> tuple[Change, NetworkState]:
+    def _changed(self, change: Callable[[Snapshot], Change], current: Snapshot) -> _Changed:
+        begun = perf_counter()
         changed = change(current)
-        return changed, state_of(self._backend, changed.parameters, changed.optimizer)
+        seconds = perf_counter() - begun
+        state = state_of(self._backend, changed.parameters, changed.optimizer)
+        return _Changed(changed, *self._replays.kept_as(current, changed, state, seconds))
 
-    async def _commit(
-        self, network: str, live: Live, current: Snapshot, changed: tuple[Change, NetworkState], guard: Guard
-    ) -> Applied:
-        change, state = changed
-        version, now = current.version + 1, timestamp()
+    def _restored(self, network: str, checkpoint: str) -> _Changed:
+        found = self._store.checkpoint(network, checkpoint)
+        kept = self._read(network, found.version)
+        source = {"source": {"checkpoint": found.name, "version": found.version}}
+        change = Change(kept.parameters, kept.optimizer, "restore", source, source)
+        return _Changed(change, state_of(self._backend, kept.parameters, kept.optimizer), Since())
+
+    async def _commit(self, live: Live, record: NetworkRecord, changed: _Changed, guard: Guard) -> Applied:
+        change, network, version, now = changed.change, record.id, record.version + 1, timestamp()
         applied = Applied(version, {"version": version, **change.body}, change.status)
-        record = replace(current.record, version=version, updated_at=now)
-        following = Snapshot(record, current.architecture, change.parameters, change.optimizer)
+        following = Snapshot(
+            replace(record, version=version, updated_at=now),
+            change.parameters.architecture,
+            change.parameters,
+            change.optimizer,
+            changed.since,
+        )
         made = VersionRecord(version, change.made_by, now, change.summary)
         receipt = receipt_for(network, guard, applied)
-        future = self._store.commit_version(network, current.version, state, made, receipt)
+        future = self._store.commit_version(network, record.version, changed.kept_as, made, receipt)
         await landed(future, lambda: self._live.publish(live, following))
         return applied

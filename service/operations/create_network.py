@@ -51,6 +51,8 @@ class NewNetwork:
     name: str | None
     architecture: Architecture
     start: Drawn | Given
+    durability: str = "full"
+    """`full`: every version is kept whole; `replay`: its steps are logged."""
 
 
 def drawn(initializer: str | None, seed: int | None) -> Drawn:
@@ -89,6 +91,7 @@ def _record(asked: NewNetwork) -> NetworkRecord:
         "initializer": asked.start.initializer,
         "seed": asked.start.seed,
         "dtype": architecture.dtype,
+        "durability": asked.durability,
     }
     return NetworkRecord(new_id(), asked.name, spec, 0, now, now)
 

@@ -28,6 +28,7 @@ def described(record: NetworkRecord, architecture: Architecture, backend: str) -
         "initializer": spec["initializer"],
         "seed": spec["seed"],
         "dtype": architecture.dtype,
+        "durability": spec.get("durability", "full"),
         "parameter_count": architecture.parameter_count,
         "version": record.version,
         "created_at": record.created_at,

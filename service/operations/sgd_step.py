@@ -11,6 +11,7 @@ from core.backprop import require_targets
 from core.feedforward import require_inputs
 from core.optimizers import Options
 from service.engine.base import Applied, Change, Guard, Snapshot
+from service.engine.replay import is_logged
 from service.operations.admission import admit_batch
 from service.operations.batches import on_device
 from service.operations.service import Service
@@ -39,9 +40,12 @@ async def sgd_step(
 
     def change(current: Snapshot) -> Change:
         x, y = on_device(backend, current.architecture, inputs, targets)
-        step = service.workspaces.step(current, x, y, options)
+        if is_logged(current.record.spec):
+            step, record = service.steps.take(current, x, y, options)
+        else:
+            step, record = service.workspaces.step(current, x, y, options), None
         said = {"cost": step.cost, "gradient_norm": step.gradient_norm}
-        return Change(step.parameters, step.state, "sgd-step", summary=said, body=said)
+        return Change(step.parameters, step.state, "sgd-step", summary=said, body=said, step=record)
 
     applied = await service.engine.write(snapshot.record.id, change, guard, operations, nbytes=nbytes)
     return service.count(applied, "sgd-step")

@@ -9,6 +9,8 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, TypeVar
 
@@ -17,12 +19,13 @@ from core.backprop import backprop
 from core.feedforward import predict
 from core.network import Parameters
 from core.optimizers import Options
+from core.plans.threads import steady, threads_of_step
 from core.plans.workspace import Workspace
 from core.step import Step, sgd_step
 from core.types import Array
 from service.engine.base import Snapshot
 
-__all__ = ["Workspaces"]
+__all__ = ["Way", "Workspaces"]
 
 T = TypeVar("T")
 
@@ -32,6 +35,15 @@ _LARGEST: Final = 64 * 2**20
 _LARGEST_PRODUCT: Final = 100_000_000
 """Operations of one matrix product. SciPy's BLAS calls, of which compiled passes are made, keep the interpreter's lock to
 their end, and with it the event loop; NumPy's products, of the plain path, let it go."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a step is computed: what is computed the same way from the same numbers has the same bits."""
+
+    compiled: bool
+    threads: int
+    """Of NumPy's and SciPy's products."""
 
 
 class Workspaces:
@@ -75,6 +87,19 @@ class Workspaces:
         if not self._fits(snapshot, len(x)):
             return sgd_step(self._backend.xp, parameters, state, x, y, options)
         return self._with(snapshot, lambda workspace: workspace.step(parameters, state, x, y, options))
+
+    def way(self, snapshot: Snapshot, rows: int) -> Way:
+        """How `step` computes a batch of so many rows."""
+        compiled = self._fits(snapshot, rows)
+        return Way(compiled, threads_of_step(rows, snapshot.architecture.parameter_count) if compiled else 1)
+
+    def step_by(self, way: Way, snapshot: Snapshot, x: Array, y: Array, options: Options) -> Step:
+        """As `step`, the way that is given, whatever else is computed meanwhile."""
+        parameters, state = snapshot.parameters, snapshot.optimizer
+        with steady(way.threads) if self._backend.name == "numpy" else nullcontext():
+            if not way.compiled:
+                return sgd_step(self._backend.xp, parameters, state, x, y, options)
+            return self._with(snapshot, lambda workspace: workspace.step(parameters, state, x, y, options))
 
     def _fits(self, snapshot: Snapshot, rows: int) -> bool:
         architecture, vector = snapshot.architecture, snapshot.parameters.vector

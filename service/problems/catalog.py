@@ -50,6 +50,7 @@ PROBLEMS: Final[Mapping[str, ProblemType]] = {
         ProblemType("internal", "A fault in the service", 500),
         ProblemType("interrupted", "The service stopped while it ran the job", 500),
         ProblemType("corrupt-state", "What is on disk is not what was written", 500),
+        ProblemType("replay-differs", "The steps, computed again, do not give what was answered", 500),
         ProblemType("overloaded", "No room now", 503),
         ProblemType("storage-unavailable", "The store is not available", 503),
         ProblemType("storage-full", "The disk is full", 507),

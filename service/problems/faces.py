@@ -99,6 +99,11 @@ def _non_finite(error: service.NonFinite) -> Face:
     return Face(PROBLEMS["non-finite"], error.detail, members=members)
 
 
+def _replay_differs(error: service.ReplayDiffers) -> Face:
+    members = {"version": error.version, "whole": error.whole, "numerics": error.numerics}
+    return Face(PROBLEMS["replay-differs"], error.detail, members=members)
+
+
 def _core_non_finite(error: core.NonFiniteError) -> Face:
     return _non_finite(service.NonFinite(str(error), error.layer))
 
@@ -145,6 +150,7 @@ _FACES: Final[Mapping[type, Callable[[Any], Face]]] = {
     service.Overloaded: _waiting("overloaded"),
     service.StorageFull: _plain("storage-full"),
     service.CorruptState: _plain("corrupt-state"),
+    service.ReplayDiffers: _replay_differs,
     service.StorageError: _plain("storage-unavailable", _RETRY_LATER),
     core.InvalidArchitecture: _core_invalid(),
     core.InvalidBatch: _core_invalid(),

@@ -58,9 +58,11 @@ def _new_network(body: CreateNetwork) -> operations.NewNetwork:
     layers = tuple(Layer(layer.units, layer.activation) for layer in body.layers)
     architecture = Architecture(body.inputs, layers, body.cost, body.dtype)
     if body.parameters is None:
-        return operations.NewNetwork(body.name, architecture, operations.drawn(body.initializer, body.seed))
+        return operations.NewNetwork(
+            body.name, architecture, operations.drawn(body.initializer, body.seed), body.durability
+        )
     given = cast_layers([(at.weights, at.biases) for at in body.parameters], body.dtype, "/parameters")
-    return operations.NewNetwork(body.name, architecture, operations.Given(given, body.seed))
+    return operations.NewNetwork(body.name, architecture, operations.Given(given, body.seed), body.durability)
 
 
 async def list_page(request: Request) -> Response:

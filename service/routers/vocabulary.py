@@ -34,7 +34,7 @@ LONGEST_PAGE: Final = 500
 
 ANSWER: Final = ("malformed-body", "not-acceptable", "invalid-input", "storage-unavailable")
 """Any call: headers, `Accept`, query parameters, and the store."""
-NETWORK: Final = ("not-found", "corrupt-state")
+NETWORK: Final = ("not-found", "corrupt-state", "replay-differs")
 """A call that names a network."""
 BODY: Final = ("unsupported-media-type", "too-large")
 """A call with a body."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, RootModel, model_validator
 from pydantic.config import JsonDict
@@ -17,6 +17,7 @@ __all__ = [
     "CreateNetwork",
     "CreateOrFork",
     "Dtype",
+    "Durability",
     "ForkNetwork",
     "ForkSource",
     "Initializer",
@@ -35,6 +36,13 @@ Cost = Literal[
 ]
 Initializer = Literal["gaussian", "scaled_gaussian", "xavier_uniform", "he_normal", "zeros"]
 Dtype = Literal["float32", "float64"]
+Durability = Annotated[
+    Literal["full", "replay"],
+    Field(
+        description="How an answered step is kept on disk: as the parameters that it made, or (`replay`) as its minibatch,"
+        " from which they are computed again after a crash. Faster for large networks: docs/durability.md."
+    ),
+]
 
 _SPEC: JsonDict = {
     "name": "digits",
@@ -49,6 +57,7 @@ _NETWORK: JsonDict = {
     "id": "net_k3v7q2m5x4hzc6jd",
     **_SPEC,
     "layers": [{"layer": 2, "units": 30, "activation": "sigmoid"}, {"layer": 3, "units": 10, "activation": "sigmoid"}],
+    "durability": "full",
     "parameter_count": 2260,
     "version": 0,
     "created_at": "2026-01-01T00:00:00.000000Z",
@@ -81,6 +90,7 @@ class CreateNetwork(Body):
     )
     seed: Seed | None = None
     dtype: Dtype = Field("float32", description="What the network computes and answers in.")
+    durability: Durability = "full"
     parameters: LayerParameterList | None = Field(None, description="In place of `initializer`.")
 
     @model_validator(mode="after")
@@ -152,6 +162,7 @@ class Network(Body):
     initializer: Initializer | None = Field(description="null where the parameters were given.")
     seed: Seed | None = Field(description="The one that was drawn where none was given.")
     dtype: Dtype
+    durability: Durability
     parameter_count: Count
     version: VersionNumber
     created_at: Timestamp

@@ -49,7 +49,7 @@ class Info(Body):
     optimizers: Items[str]
     media_types: Items[str]
     limits: dict[str, int]
-    retention: dict[str, int] = Field(description="What is kept of a network's past: docs/versions.md.")
+    retention: dict[str, int | float] = Field(description="What is kept of a network's past: docs/versions.md.")
 
 
 class ProblemFault(Body):

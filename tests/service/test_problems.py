@@ -78,6 +78,13 @@ CASES: list[tuple[Exception, str, int, dict[str, str], dict[str, Any]]] = [
     (errors.Overloaded("d", 9), "overloaded", 503, {"retry-after": "9"}, {}),
     (errors.StorageFull("d"), "storage-full", 507, {}, {}),
     (errors.CorruptState("d"), "corrupt-state", 500, {}, {}),
+    (
+        errors.ReplayDiffers("d", 9, 7, {"numpy": {"then": "1", "now": "2"}}),
+        "replay-differs",
+        500,
+        {},
+        {"version": 9, "whole": 7, "numerics": {"numpy": {"then": "1", "now": "2"}}},
+    ),
     (errors.StorageUnavailable("d"), "storage-unavailable", 503, {"retry-after": "5"}, {}),
     (core.InvalidArchitecture("d", ("layers", 1, "activation")), "invalid-input", 422, {}, _at("/layers/1/activation")),
     (core.InvalidBatch("d", ("targets", 3)), "invalid-input", 422, {}, _at("/targets/3")),

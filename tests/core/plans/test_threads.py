@@ -16,6 +16,7 @@ from tests.core.plans.runs import batch_of, close, parameters_of
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(threads, "_threshold", threads.SERIAL_BELOW)  # whatever a service in this process has chosen
     threads._most.cache_clear()
     yield
     threads._most.cache_clear()
@@ -42,7 +43,6 @@ def test_the_environment_may_hold_it_down(monkeypatch: pytest.MonkeyPatch, name:
 
 def test_where_cores_are_shared_only_long_work_takes_more(monkeypatch: pytest.MonkeyPatch) -> None:
     processors(monkeypatch, 6)
-    monkeypatch.setattr(threads, "_threshold", threads.SERIAL_BELOW)  # put back afterwards
     threads.share_cores()
     assert [threads.threads_for(size) for size in (threads.SERIAL_BELOW, threads.SHARED_SERIAL_BELOW - 1)] == [1, 1]
     assert threads.threads_for(threads.SHARED_SERIAL_BELOW) == 6

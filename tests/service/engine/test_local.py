@@ -12,21 +12,25 @@ import pytest
 from core.backend import select
 from service.engine.base import Guard
 from service.engine.local import LocalEngine
+from service.engine.replay import Bounds
 from service.errors import CorruptState, Overloaded, StorageFull
 from service.storage.base import Store
 from tests.contracts import stores
 from tests.contracts.drawings import SIZE
 from tests.contracts.engine import EngineContract
 from tests.contracts.engine_base import LARGE, SMALL, create, held, plus_one, until
+from tests.contracts.engine_logged import Again, LoggedEngine
 
-ENGINE_OPTIONS = {"require_if_match", "max_live_bytes", "threads", "waiting"}
+ENGINE_OPTIONS = {"require_if_match", "max_live_bytes", "threads", "waiting", "recompute", "bounds"}
 
 
-def engine_on(folder: Path, name: str = "inline", **options: Any) -> tuple[LocalEngine, Store]:
+def engine_on(
+    folder: Path, name: str = "inline", kind: type[LocalEngine] = LocalEngine, **options: Any
+) -> tuple[LocalEngine, Store]:
     limits = {option: value for option, value in options.items() if option not in ENGINE_OPTIONS}
     store = getattr(stores, name)(folder, **limits)
     chosen = {option: value for option, value in options.items() if option in ENGINE_OPTIONS}
-    return LocalEngine(store, select("numpy"), **{"threads": 2, **chosen}), store
+    return kind(store, select("numpy"), **{"threads": 2, **chosen}), store
 
 
 class TestStatesInRows(EngineContract):
@@ -44,6 +48,20 @@ class TestWithoutMemory(EngineContract):
 
     def open(self, folder: Path, **options: Any) -> LocalEngine:
         return engine_on(folder, max_live_bytes=0, **options)[0]
+
+
+class TestStepsInRows(EngineContract):
+    """Networks whose steps are logged, and kept whole now and then."""
+
+    def open(self, folder: Path, **options: Any) -> LocalEngine:
+        return engine_on(folder, kind=LoggedEngine, recompute=Again(), bounds=Bounds(steps=4), **options)[0]
+
+
+class TestStepsInSlotsWithoutMemory(EngineContract):
+    """The same, where each leaves memory at once and is therefore kept whole."""
+
+    def open(self, folder: Path, **options: Any) -> LocalEngine:
+        return engine_on(folder, "slots", LoggedEngine, recompute=Again(), max_live_bytes=0, **options)[0]
 
 
 def test_memory_is_bounded_and_the_least_recently_used_leave(tmp_path: Path) -> None:

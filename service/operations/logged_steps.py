@@ -1,0 +1,60 @@
+"""Steps that can be computed again to the same bits: each is recorded with all that went into it.
+
+Invariant: a step is computed from its record's own arrays and by the way that the record names, the first time as any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+
+from core.backend import Backend
+from core.network import Parameters
+from core.numerics import numerics
+from core.optimizers import OptimizerState, Options, make_options
+from core.step import Step
+from core.types import Array
+from service.engine.base import Snapshot
+from service.operations.batches import on_device
+from service.operations.workspaces import Way, Workspaces
+from service.storage.base import StepRecord
+
+__all__ = ["LoggedSteps"]
+
+
+class LoggedSteps:
+    """`service.engine.replay.Recompute`, and the first time beside it.
+
+    Args:
+        backend: what computes.
+        workspaces: which passes are compiled.
+    """
+
+    def __init__(self, backend: Backend, workspaces: Workspaces) -> None:
+        self._backend = backend
+        self._workspaces = workspaces
+        self._numerics = {"gradwire": version("gradwire"), **numerics(backend)}
+
+    @property
+    def numerics(self) -> Mapping[str, str]:
+        """What computes here, by name and version."""
+        return self._numerics
+
+    def take(self, current: Snapshot, x: Array, y: Array, options: Options) -> tuple[Step, StepRecord]:
+        """The step that a batch on the device makes, and its record."""
+        way = self._workspaces.way(current, len(x))
+        how = {"path": "compiled" if way.compiled else "plain", "threads": str(way.threads)}
+        kept = {"kind": options.kind, **asdict(options)}
+        inputs, targets = self._backend.to_host(x), self._backend.to_host(y)
+        record = StepRecord(inputs, targets, kept, {**self._numerics, **how})
+        return self._workspaces.step_by(way, current, x, y, options), record
+
+    def __call__(self, current: Snapshot, step: StepRecord) -> tuple[Parameters, OptimizerState]:
+        """What a recorded step makes of the version before it. Raises `CoreError`."""
+        options = dict(step.options)
+        kind = str(options.pop("kind"))
+        way = Way(step.numerics["path"] == "compiled", int(step.numerics["threads"]))
+        x, y = on_device(self._backend, current.architecture, step.inputs, step.targets)
+        made = self._workspaces.step_by(way, current, x, y, make_options(kind, options))
+        return made.parameters, made.state
