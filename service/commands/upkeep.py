@@ -23,6 +23,7 @@ COMMANDS: Final = ("doctor", "backup", "restore")
 def add(commands: Any) -> None:
     """Add the commands to the parser's commands (`argparse` has no public name for what they are)."""
     doctor = commands.add_parser("doctor", help="look at everything in a store that is at rest", allow_abbrev=False)
+    doctor.add_argument("--replay", action="store_true", help="compute every logged step again, and compare")
     backup = commands.add_parser("backup", help="copy a store, also while it serves", allow_abbrev=False)
     backup.add_argument("place", metavar="DIR", type=Path, help="where to; missing or empty")
     restore = commands.add_parser("restore", help="make a store from a backup", allow_abbrev=False)
@@ -35,7 +36,7 @@ def run(command: str, settings: Settings, given: dict[str, Any]) -> int:
     """Do what was asked for, and give the exit status."""
     try:
         if command == "doctor":
-            return _tell(examine(settings.data))
+            return _tell(_examined(settings, replay=given["replay"]))
         source, copy = settings.data, given["place"]
         if command == "restore":
             source, copy = copy, source
@@ -43,6 +44,15 @@ def run(command: str, settings: Settings, given: dict[str, Any]) -> int:
     except ServiceError as error:
         sys.stderr.write(f"gradwire: {error.detail}\n")
         return 1 if isinstance(error, CorruptState) else 2
+
+
+def _examined(settings: Settings, *, replay: bool) -> Report:
+    report = examine(settings.data)
+    if report.numerics:
+        from service.commands.steps import look_at_steps  # noqa: PLC0415  it takes a second, for what few stores have
+
+        look_at_steps(report, settings.backend, again=replay and not report.faults)
+    return report
 
 
 def _tell(report: Report) -> int:

@@ -17,7 +17,7 @@ import apsw.sqlite_extra
 
 from service.errors import StorageUnavailable
 
-__all__ = ["Readers", "open_copy", "open_reader", "open_writer"]
+__all__ = ["Readers", "open_copy", "open_reader", "open_writer", "tidy"]
 
 _MINIMUM: Final = (3, 51, 3)
 _RESERVED: Final = 8  # bytes at the end of a page that hold its checksum
@@ -113,6 +113,17 @@ class Readers:
             if self._idle:
                 return self._idle.pop()
         return open_reader(self._path)
+
+
+@contextmanager
+def tidy(database: Path) -> Iterator[None]:
+    """Take away the empty log and its index where SQLite has made them to read a database that had none."""
+    beside = [database.with_name(database.name + suffix) for suffix in ("-wal", "-shm")]
+    made = [path for path in beside if not path.exists()]
+    yield
+    if not beside[0].exists() or beside[0].stat().st_size == 0:
+        for path in made:
+            path.unlink(missing_ok=True)
 
 
 @cache

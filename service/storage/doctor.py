@@ -14,7 +14,7 @@ import apsw
 
 from service.errors import CorruptState, StorageUnavailable
 from service.storage import wal
-from service.storage.connections import open_reader
+from service.storage.connections import open_reader, tidy
 from service.storage.faults import meaning
 from service.storage.lock import unowned
 from service.storage.pieces import Piece, content, has_steps, pieces
@@ -96,7 +96,7 @@ def examine(folder: Path) -> Report:
     if not database.is_file():
         raise StorageUnavailable(f"there is no store in {folder}")
     report = Report(folder)
-    with unowned(folder), _tidy(database), _finding(report, "the database"):
+    with unowned(folder), tidy(database), _finding(report, "the database"):
         connection = open_reader(database)
         try:
             _examine(connection, database, report)
@@ -211,17 +211,6 @@ def _first(faults: Iterable[str]) -> list[str]:
         else:
             more += 1
     return [*told, f"and {more} more of these"] if more else told
-
-
-@contextmanager
-def _tidy(database: Path) -> Iterator[None]:
-    """Take away the empty log and its index where SQLite has made them to read a database that had none."""
-    beside = [database.with_name(database.name + suffix) for suffix in ("-wal", "-shm")]
-    made = [path for path in beside if not path.exists()]
-    yield
-    if not beside[0].exists() or beside[0].stat().st_size == 0:
-        for path in made:
-            path.unlink(missing_ok=True)
 
 
 @contextmanager
