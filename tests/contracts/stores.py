@@ -7,6 +7,7 @@ from typing import Any
 
 from service.storage.retention import Retention
 from service.storage.sqlite import SqliteStore
+from tests.contracts.logged_store import LoggedStore
 
 RETENTION = {
     "keep_versions": "versions",
@@ -18,12 +19,17 @@ RETENTION = {
 """A limit by the name of its setting, and what the store calls it."""
 
 
-def inline(folder: Path, **limits: Any) -> SqliteStore:
+def inline(folder: Path, kind: type[SqliteStore] = SqliteStore, **limits: Any) -> SqliteStore:
     """States in rows."""
     kept = Retention(**{RETENTION[name]: limits.pop(name) for name in RETENTION.keys() & limits.keys()})
-    return SqliteStore(folder, retention=kept, **limits)
+    return kind(folder, retention=kept, **limits)
 
 
 def slots(folder: Path, **limits: Any) -> SqliteStore:
     """States in slot files, however small."""
     return inline(folder, inline_bytes=0, **limits)
+
+
+def replay(folder: Path, **limits: Any) -> SqliteStore:
+    """Two versions of three as steps, in rows and, from 1000 bytes on, in slot files."""
+    return inline(folder, LoggedStore, inline_bytes=1000, **limits)

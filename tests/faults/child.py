@@ -61,6 +61,7 @@ def play(job: dict[str, str]) -> int:
         os._exit(0)  # it ends as if killed: nothing is closed
     # One thread that fills slots: of two, each would make other calls in every run.
     store._keeper._threads._max_workers = 1
+    store._keeper._threads.submit(int).result()  # it is there to be traced, though the first state goes into a row
     player, model = Player(store, Model()), Model()
     for number, step in enumerate(SCRIPT):
         refused = 0

@@ -39,6 +39,8 @@ SCRIPT: tuple[Step, ...] = (
     ("together", "net_a", "net_b"),
     ("create", "net_c"),
     ("rename", "net_b", "renamed"),
+    ("whole", "net_a"),
+    ("whole", "net_b"),
     ("commit", "net_b", "b9"),
     ("unname", "net_a", "start"),
     ("delete", "net_c"),
@@ -167,6 +169,8 @@ class Player:
             self._commit(network, rest[0]).result(60)
         elif kind == "rename":
             store.rename_network(network, rest[0], AT).result(60)
+        elif kind == "whole":
+            store.keep_whole(network, known.version, numbers(network, known.version)).result(60)
         elif kind == "name":
             store.create_checkpoint(network, CheckpointRecord(rest[0], rest[1], AT)).result(60)
         elif kind == "unname":

@@ -22,7 +22,15 @@ from tests.faults.script import SIZES
 
 pytestmark = [needs_strace, pytest.mark.slow]
 
-EVERY = [("inline", "main"), ("inline", "writer"), ("slots", "main"), ("slots", "writer"), ("slots", "slots")]
+EVERY = [
+    ("inline", "main"),
+    ("inline", "writer"),
+    ("slots", "main"),
+    ("slots", "writer"),
+    ("slots", "slots"),
+    ("replay", "writer"),
+    ("replay", "slots"),
+]
 """Each store, and its threads that make storage calls."""
 WRITING = [case for case in EVERY if case[1] != "main"]
 STOPPED = 70

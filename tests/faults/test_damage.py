@@ -87,7 +87,7 @@ def detected(name: str, folder: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("crashed", [False, True], ids=["closed", "crashed"])
-@pytest.mark.parametrize("name", ["inline", "slots"])
+@pytest.mark.parametrize("name", ["inline", "slots", "replay"])
 def test_a_byte_that_is_another_is_found(left: Path, place: Path, name: str, crashed: bool, full: bool) -> None:
     drawn, files, copy = random.Random(3), list(places(left).items()), place / "copy"
     shutil.copytree(left, copy)
