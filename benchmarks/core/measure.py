@@ -19,6 +19,9 @@ from benchmarks.core.reference import TOLERANCE, Disagreement, disagreement, exp
 
 __all__ = ["measure"]
 
+SETTLE = 0.3
+"""Seconds between two engines that have more threads than one: the former's spin for up to 0.2 before they sleep."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -67,7 +70,7 @@ def measure(
                 ]
             ready = _open(setting, candidates, found)
             _check(setting, ready)
-            _time(ready, plan, 0.03 if resources.threads > 1 else 0.0, found)
+            _time(ready, plan, SETTLE if resources.threads > 1 else 0.0, found)
         finally:
             for candidate in candidates:
                 candidate.process.close()
@@ -157,7 +160,7 @@ def _time(candidates: list[Candidate], plan: Plan, settle: float, found: dict[st
     for turn in range(plan.rounds):
         for each in racing:
             if turn < plan.least or each.spent < plan.budget_seconds:
-                time.sleep(settle)  # threads of the previous engine spin for a while before they sleep
+                time.sleep(settle)
                 each.timing.bursts.append(each.burst())
     _choose(racing, trials, found)
 
