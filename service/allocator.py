@@ -1,4 +1,4 @@
-"""How the C library keeps memory: bodies of megabytes come out of what is there, not out of new pages for each.
+"""How memory is kept: bodies of megabytes come out of what is there, and nobody looks through what stays for good.
 
 By itself glibc gives large blocks back to the kernel at once, and the next body faults every page in again: 1.5 to 2.8 times
 the whole request for bodies of megabytes. The price is up to 128 MiB that stay with the process.
@@ -7,10 +7,11 @@ the whole request for bodies of megabytes. The price is up to 128 MiB that stay 
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 from typing import Final
 
-__all__ = ["keep_large_blocks"]
+__all__ = ["keep_large_blocks", "keep_objects"]
 
 _SETTINGS: Final = (
     # glibc's malloc.h: number of the option, its value, and the variable by which a person sets it
@@ -27,6 +28,16 @@ def keep_large_blocks() -> bool:
         return False
     answers = {mallopt(option, value) for option, value, name in _SETTINGS if name not in os.environ}
     return 0 not in answers
+
+
+def keep_objects() -> None:
+    """Leave all objects that there are now out of every later garbage collection.
+
+    Modules and schemas are some hundred thousand objects, and a full collection would stop the event loop for as long as it
+    takes to look through them.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _mallopt() -> ctypes._NamedFuncPointer | None:

@@ -59,6 +59,7 @@ async def start(settings: Settings, metrics: Metrics, memory: Memory | None = No
             receipts=settings.keep_receipts,
         ),
         job_retention=JobRetention(jobs=settings.keep_jobs, result_bytes=settings.job_result_bytes),
+        sync=settings.sync,
     )
     memory = memory or Memory(settings.working_bytes)
     engine = LocalEngine(

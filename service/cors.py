@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
-from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 from service.settings import Settings
 
-__all__ = ["chosen"]
+__all__ = ["around"]
 
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _ASKED: Final = (
@@ -28,18 +27,16 @@ _ASKED: Final = (
 _TOLD: Final = ("ETag", "Location", "Preference-Applied", "Retry-After", "WWW-Authenticate", "X-Request-Id")
 
 
-def chosen(settings: Settings) -> Sequence[Middleware]:
-    """The layer that the settings ask for, outside of the gate: a preflight has no key. None for no origins."""
+def around(app: ASGIApp, settings: Settings) -> ASGIApp:
+    """The layer that the settings ask for, outside of the gate: a preflight has no key. The app itself for no origins."""
     origins = settings.cors_origins.split()
     if not origins:
-        return ()
-    return (
-        Middleware(
-            CORSMiddleware,
-            allow_origins=origins,
-            allow_methods=_METHODS,
-            allow_headers=_ASKED,
-            expose_headers=_TOLD,
-            max_age=600,
-        ),
+        return app
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=_METHODS,
+        allow_headers=_ASKED,
+        expose_headers=_TOLD,
+        max_age=600,
     )

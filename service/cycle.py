@@ -6,11 +6,13 @@ writes the head of an answer apart from its body, which is one system call and o
 
 from __future__ import annotations
 
-import re
+import asyncio
+import logging
 from collections import deque
-from functools import lru_cache
-from typing import Any, Final, cast
+from collections.abc import Callable
+from typing import Any, Final
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HEADER_RE, STATUS_LINE, RequestResponseCycle
 
 __all__ = ["Cycle"]
@@ -19,26 +21,55 @@ _HIGH_WATER: Final = 2**20
 """Bytes of a body that wait to be taken before the client is told to wait."""
 _JOINED: Final = 2**16
 """Bytes of an answer up to which copying them behind the head costs less than handing over two pieces."""
+_OF_THE_CONNECTION: Final = frozenset({b"transfer-encoding", b"connection"})
+_CONTROLS: Final = bytes({*range(0x20), 0x7F} - {0x09})
+"""What no header may hold, but for the line ends between them."""
 
 
 class Cycle(RequestResponseCycle):
-    """What answers one request.
+    """What answers one request. Everything that uvicorn's cycle is made with and has, this one has too.
 
-    uvicorn makes its cycle in the middle of a method that does everything else too; `of` makes that one this one.
+    Args:
+        scope: of the request.
+        transport, flow, logger, event, default_headers: of the connection, whose requests follow each other.
+        keep_alive: whether the connection stays after the answer.
+        expect_100_continue: whether the client waits to be asked for the body.
+        on_response: called when the answer has been sent.
     """
 
-    _parts: deque[bytes]
-    _waiting: int
-    _told: bool
-    _head: bytes
+    access_log = False
+    disconnected = False
+    more_body = True
+    response_started = False
+    response_complete = False
+    chunked_encoding: bool | None = None
+    expected_content_length = 0
+    _waiting = 0
+    _told = False
+    _head = b""
 
-    @classmethod
-    def of(cls, cycle: RequestResponseCycle) -> Cycle:
-        """The same cycle, before any byte of its body has come."""
-        cycle.__class__ = cls
-        made = cast("Cycle", cycle)
-        made._parts, made._waiting, made._told, made._head = deque(), 0, False, b""
-        return made
+    def __init__(  # uvicorn's sets all of the above on every cycle anew
+        self,
+        scope: Any,
+        transport: asyncio.Transport,
+        flow: FlowControl,
+        logger: logging.Logger,
+        event: asyncio.Event,
+        default_headers: list[tuple[bytes, bytes]],
+        keep_alive: bool,
+        expect_100_continue: bool,
+        on_response: Callable[..., None],
+    ) -> None:
+        self.scope = scope
+        self.transport = transport
+        self.flow = flow
+        self.logger = logger
+        self.message_event = event
+        self.default_headers = default_headers
+        self.keep_alive = keep_alive
+        self.waiting_for_100_continue = expect_100_continue
+        self.on_response = on_response
+        self._parts: deque[bytes] = deque()
 
     def add(self, part: bytes) -> None:
         """A part of the body has come."""
@@ -72,8 +103,10 @@ class Cycle(RequestResponseCycle):
     async def send(self, message: Any) -> None:
         """Send a part of the answer; its head goes with the first part of its body where its length is known."""
         if self._head and message["type"] == "http.response.body":
-            await self._send_first(message)
-        elif self.response_started or self.disconnected or not self._hold(message):
+            done = self._send_first(message)
+        else:
+            done = not (self.response_started or self.disconnected) and self._hold(message)
+        if not done:
             await super().send(message)
 
     def _hold(self, message: Any) -> bool:
@@ -84,32 +117,32 @@ class Cycle(RequestResponseCycle):
         lines = [STATUS_LINE[status]]
         length = None
         for name, value in (*self.default_headers, *message.get("headers", ())):
+            if name not in _names and not _is_name(name):
+                return False
             if name == b"content-length":
                 length = int(value)
-            elif name in _OF_THE_CONNECTION or not _is_name(name):
-                return False
             lines += (name, b": ", value, b"\r\n")
         lines.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
         head = b"".join(lines)
         ends = len(lines) // 4 + (2 if self.keep_alive else 3)
-        # A line end in a name or a value would begin a header of its own: uvicorn says what is wrong with it.
-        if length is None or head.count(b"\n") != ends or head.count(b"\r") != ends or _CONTROL.search(head):
+        # A line end in a name or a value would begin a header of its own: uvicorn says what is wrong with it. Every
+        # line has its two, so that nothing else is there where these are all.
+        if length is None or len(head) - len(head.translate(None, _CONTROLS)) != 2 * ends:
             return False
         self._head = head
         self.response_started, self.waiting_for_100_continue = True, False
         self.chunked_encoding, self.expected_content_length = False, length
         return True
 
-    async def _send_first(self, message: Any) -> None:
-        """The head with the whole body, in one write; or, where that is not all, the head alone."""
+    def _send_first(self, message: Any) -> bool:
+        """The head with the whole body, in one write; where that is not all, the head alone, and False."""
         head, self._head = self._head, b""
         body = message.get("body", b"")
         if message.get("more_body", False) or len(body) != self.expected_content_length or self.flow.write_paused:
             self.transport.write(head)
-            await super().send(message)
-            return
+            return False
         if self.disconnected:
-            return
+            return True
         if len(body) <= _JOINED:
             self.transport.write(head + body)
         else:
@@ -119,14 +152,17 @@ class Cycle(RequestResponseCycle):
         if not self.keep_alive:
             self.transport.close()
         self.on_response()
+        return True
 
 
-@lru_cache(maxsize=256)
+_names: Final[set[bytes]] = set()
+"""Names of headers that may be sent as they are: the same few are asked for again and again."""
+_MOST_NAMES: Final = 256
+
+
 def _is_name(name: bytes) -> bool:
-    """Whether a header's name may be sent as it is; the same few are asked for again and again."""
-    return name == name.lower() and HEADER_RE.search(name) is None
-
-
-_CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-"""What no header may hold, but for the line ends between them."""
-_OF_THE_CONNECTION: Final = frozenset({b"transfer-encoding", b"connection"})
+    if name in _OF_THE_CONNECTION or name != name.lower() or HEADER_RE.search(name) is not None:
+        return False
+    if len(_names) < _MOST_NAMES:
+        _names.add(name)
+    return True

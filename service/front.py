@@ -16,9 +16,11 @@ from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.codecs.headers import by_name
 from service.engine.memory import Memory
 from service.logs import ACCESS, REQUEST_ID
 from service.metrics import Metrics
+from service.problems import STATUS
 from service.routers.endpoint import TEMPLATE
 
 __all__ = ["CALLER", "GONE", "TASK", "Front"]
@@ -31,7 +33,7 @@ CALLER: Final = "gradwire.caller"
 """Where the scope of a request has the id of the key that it came with, if it came with one."""
 
 _log = logging.getLogger(ACCESS)
-_WANTED: Final = frozenset({b"content-length", b"transfer-encoding", b"x-request-id"})
+_READS: Final = frozenset({"GET", "HEAD"})
 _ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _COUNTED_FROM: Final = 2**20
 """Bodies from this size on, and those of unknown size, are counted as they come in."""
@@ -65,35 +67,36 @@ class Front:
             return
         begun = perf_counter()
         self._metrics.begun()
-        wanted = {name: value for name, value in scope["headers"] if name in _WANTED}
-        identity = self._identity(wanted.get(b"x-request-id"))
+        headers = by_name(scope)
+        identity = self._identity(headers.get(b"x-request-id"))
         REQUEST_ID.set(identity)
         scope[TASK] = asyncio.current_task()
-        answer = _Answer(send, identity, reads=scope["method"] in {"GET", "HEAD"})
-        body = self._body(wanted, receive)
+        answer = _Answer(scope, send, identity)
+        body = self._body(headers, receive)
         try:
             await self._app(scope, body.receive if isinstance(body, _Body) else receive, answer.send)
         except asyncio.CancelledError:
             if GONE not in scope:
                 raise
-            answer.status = _HUNG_UP  # nobody reads it; the number is for the metrics
+            scope[STATUS] = _HUNG_UP  # nobody reads it; the number is for the metrics
         finally:
             came = body.end() if isinstance(body, _Body) else body
             seconds = perf_counter() - begun
             route = scope.get(TEMPLATE, "unknown")
-            self._metrics.answered(scope["method"], route, answer.status, seconds, came=came, went=answer.sent)
+            status = scope.get(STATUS, 500)
+            self._metrics.answered(scope["method"], route, status, seconds, came=came, went=answer.sent)
             if self._access_log:
-                _tell(scope, answer, seconds)
+                _tell(scope, status, answer.sent, seconds)
 
     def _identity(self, given: bytes | None) -> str:
         if given is not None and _ID.fullmatch(given):
             return given.decode("ascii")
         return f"{self._started}-{next(self._numbers):x}"
 
-    def _body(self, wanted: dict[bytes, bytes], receive: Receive) -> _Body | int:
+    def _body(self, headers: dict[bytes, bytes], receive: Receive) -> _Body | int:
         """The bytes of a body that is small; one that is large, or of unknown size, counts them as they come."""
-        length = int(wanted.get(b"content-length", 0))
-        if length < _COUNTED_FROM and b"transfer-encoding" not in wanted:
+        length = int(headers.get(b"content-length", 0))
+        if length < _COUNTED_FROM and b"transfer-encoding" not in headers:
             return length
         return _Body(receive, self._memory)
 
@@ -123,20 +126,20 @@ class _Body:
 class _Answer:
     """An answer on its way out."""
 
-    def __init__(self, send: Send, identity: str, *, reads: bool) -> None:
+    __slots__ = ("_identity", "_scope", "_send", "sent")
+
+    def __init__(self, scope: Scope, send: Send, identity: str) -> None:
+        self._scope = scope
         self._send = send
         self._identity = identity
-        self._reads = reads
-        self.status = 500
         self.sent = 0
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.status = message["status"]
-            headers = list(message.get("headers", ()))
-            headers += [(b"x-request-id", self._identity.encode()), _NOSNIFF]
+            self._scope[STATUS] = message["status"]
+            headers = [*message.get("headers", ()), (b"x-request-id", self._identity.encode()), _NOSNIFF]
             # Answers to other methods are kept by no cache anyway.
-            if self._reads and not any(name == b"cache-control" for name, _ in headers):
+            if self._scope["method"] in _READS and not any(name == b"cache-control" for name, _ in headers):
                 headers.append(_NO_STORE)
             message = {**message, "headers": headers}
         else:
@@ -144,7 +147,7 @@ class _Answer:
         await self._send(message)
 
 
-def _tell(scope: Scope, answer: _Answer, seconds: float) -> None:
+def _tell(scope: Scope, status: int, sent: int, seconds: float) -> None:
     """A line about one request, with what a machine wants to read besides."""
     client = ":".join(map(str, scope["client"] or ("-",)))
     query = scope["query_string"]
@@ -154,12 +157,12 @@ def _tell(scope: Scope, answer: _Answer, seconds: float) -> None:
         "method": scope["method"],
         "path": path,
         "route": scope.get(TEMPLATE, "unknown"),
-        "status": answer.status,
+        "status": status,
         "seconds": round(seconds, 6),
-        "bytes": answer.sent,
+        "bytes": sent,
     }
     if key := scope.get(CALLER):
         members["key"] = key
     line = '%s - "%s %s HTTP/%s" %d %d bytes %.1f ms'
-    values = (client, scope["method"], path, scope["http_version"], answer.status, answer.sent, 1000 * seconds)
+    values = (client, scope["method"], path, scope["http_version"], status, sent, 1000 * seconds)
     _log.info(line, *values, extra={"access": members})

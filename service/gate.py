@@ -11,9 +11,8 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service import problems
 from service.access import ANONYMOUS, Caller, Door
-from service.errors import NotFound, Overloaded, ServiceError
+from service.errors import NotFound, Overloaded
 from service.front import CALLER
 from service.operations.service import Service
 from service.operations.views import seen_by
@@ -49,13 +48,9 @@ class Gate:
         self._views: dict[Caller, Service] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request, or raise why it is not let in."""
         if scope["type"] == "http":
-            try:
-                scope["state"]["service"] = self._enter(scope)
-            except ServiceError as error:
-                await problems.respond(error)(scope, receive, send)
-                return
+            scope["state"]["service"] = self._enter(scope)
         await self._app(scope, receive, send)
 
     def _enter(self, scope: Scope) -> Service:

@@ -5,32 +5,26 @@ uvicorn by itself raises a caught SIGTERM again (status -15), and goes on waitin
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ipaddress
-import json
 import logging
 import os
 import signal
 import socket
 import sys
-import time
 from collections.abc import Iterator
 from types import FrameType
-from typing import Any, Final, cast
+from typing import Final
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from core.errors import CoreError
 from service import logs, telemetry
 from service.access import Door, KeyFile
-from service.allocator import keep_large_blocks
+from service.allocator import keep_large_blocks, keep_objects
 from service.app import create_app
-from service.cycle import Cycle
 from service.errors import ServiceError, StorageUnavailable
-from service.front import GONE, TASK
-from service.gate import ARRIVED
+from service.protocol import Protocol
 from service.settings import Settings
 
 __all__ = ["StartError", "serve"]
@@ -61,11 +55,13 @@ def serve(settings: Settings) -> None:
         config = uvicorn.Config(
             app,
             loop="uvloop",
-            http=_Protocol,
+            http=Protocol,
             ws="none",
             lifespan="on",
             log_config=None,
             access_log=False,  # ours says more
+            # Only a line for each request and traces say who the client of a proxy is.
+            proxy_headers=settings.access_log or settings.telemetry,
             server_header=False,
             backlog=_BACKLOG,
             timeout_keep_alive=_KEEP_ALIVE,
@@ -90,6 +86,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        keep_objects()
         _server_log.setLevel(logging.WARNING)
         about = self.lifespan.state["about"]
         sys.stderr.write(f"gradwire: listening on {self._url}, {about}\n")
@@ -113,49 +110,6 @@ class _Server(uvicorn.Server):
             # What was answered is on disk, and the rest may be lost: nothing is left that would need an orderly end.
             os._exit(128 + sig)
         self.should_exit = True
-
-
-class _Protocol(HttpToolsProtocol):
-    """HTTP/1.1 whose refusal of bytes that are no HTTP is a problem document, as every other refusal is."""
-
-    def send_400_response(self, msg: str) -> None:
-        problem = {
-            "type": "/problems/malformed-body",
-            "title": "Malformed request",
-            "status": 400,
-            "detail": msg,
-            "errors": [],
-            "error": msg,
-        }
-        body = json.dumps(problem).encode()
-        head = b"content-type: application/problem+json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
-        self.transport.write(STATUS_LINE[400] + head + body)
-        self.transport.close()
-
-    def on_headers_complete(self) -> None:
-        before = self.cycle
-        super().on_headers_complete()
-        if self.cycle is not before:
-            self.cycle = Cycle.of(self.cycle)
-
-    def on_body(self, body: bytes) -> None:
-        if not self.cycle.response_complete:
-            cast("Cycle", self.cycle).add(body)
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.scope[ARRIVED] = time.perf_counter()  # type: ignore[typeddict-unknown-key]  # ASGI leaves room for more
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Take back the work of a client that has hung up; uvicorn only tells whoever asks, and nobody does in a queue."""
-        super().connection_lost(exc)
-        if self.cycle is None or self.cycle.response_complete:
-            return
-        scope: dict[str, Any] = self.cycle.scope  # type: ignore[assignment]  # as above
-        task: asyncio.Task[None] | None = scope.get(TASK)
-        if task is not None:
-            scope[GONE] = True
-            task.cancel()
 
 
 def _door(settings: Settings, listener: socket.socket) -> Door:

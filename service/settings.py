@@ -52,6 +52,10 @@ class Settings(BaseSettings):
     backend: Literal["auto", "numpy", "cupy"] = Field(
         "auto", description="What computes: auto takes CuPy where a CUDA device answers, and NumPy elsewhere."
     )
+    sync: bool = Field(
+        True,
+        description="Wait for the disk before a write is answered; without, a loss of power takes the last writes.",
+    )
     shutdown_seconds: float = Field(
         60.0, gt=0, le=86400, description="How long requests that are running may go on after SIGTERM."
     )

@@ -35,6 +35,8 @@ class PlanCache(Generic[P]):
     def __init__(self, row_bytes: int, max_plans: int = MAX_PLANS, max_bytes: int = MAX_BYTES) -> None:
         self._row_bytes, self._max_plans, self._max_bytes = row_bytes, max_plans, max_bytes
         self._plans: OrderedDict[int, P] = OrderedDict()
+        self.nbytes = 0
+        """Bytes of all buffers that are kept."""
 
     def get(self, batch: int, compile_for: Callable[[int], P]) -> P:
         """The plan for batches of that size, made where it is missing; it is the most recently used one from now on."""
@@ -48,14 +50,11 @@ class PlanCache(Generic[P]):
         """All plans that are kept."""
         return self._plans.values()
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all buffers that are kept."""
-        return sum(plan.nbytes for plan in self._plans.values())
-
     def _made(self, batch: int, compile_for: Callable[[int], P]) -> P:
         room = self._max_bytes - self._row_bytes * batch
         while self._plans and (len(self._plans) >= self._max_plans or self.nbytes > room):
-            self._plans.popitem(last=False)
+            _, leaving = self._plans.popitem(last=False)
+            self.nbytes -= leaving.nbytes
         plan = self._plans[batch] = compile_for(batch)
+        self.nbytes += plan.nbytes
         return plan

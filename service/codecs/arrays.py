@@ -7,7 +7,7 @@ infinite. Numbers are float64 until the network's dtype is known; then `cast` ma
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -18,9 +18,21 @@ import numpy.typing as npt
 from service.codecs.pointers import join, pointer
 from service.errors import Fault, InvalidInput, NonFinite
 
-__all__ = ["ArrayError", "cast", "cast_layers", "labels", "number_leaves", "numbers", "require_finite", "targets"]
+__all__ = [
+    "ArrayError",
+    "Leaf",
+    "cast",
+    "cast_layers",
+    "labels",
+    "number_leaves",
+    "numbers",
+    "require_finite",
+    "targets",
+]
 
 Array = npt.NDArray[Any]
+Leaf = Array | np.floating[Any] | float
+"""A number or an array of numbers in a document."""
 
 
 @dataclass(eq=False)
@@ -84,7 +96,7 @@ def cast(array: Array, dtype: npt.DTypeLike, place: str) -> Array:
     Raises:
         InvalidInput: a number is finite, and not in `dtype`; the pointer goes on from `place`, the array's own.
     """
-    if array.dtype.kind in "iu" or array.dtype == dtype:
+    if array.dtype == np.dtype(dtype) or array.dtype.kind in "iu":
         return array
     with np.errstate(over="ignore", under="ignore"):
         result = array.astype(dtype)
@@ -103,20 +115,24 @@ def cast_layers(layers: Sequence[tuple[Array, Array]], dtype: npt.DTypeLike, pla
     ]
 
 
-def number_leaves(document: object) -> Iterator[Array | np.floating[Any] | float]:
+def number_leaves(document: object) -> list[Leaf]:
     """The floating arrays and numbers in a document."""
+    found: list[Leaf] = []
     waiting = [document]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict):
+    for value in waiting:  # which grows meanwhile
+        if isinstance(value, np.ndarray):
+            if value.dtype.kind == "f":
+                found.append(value)
+        elif isinstance(value, dict):
             waiting.extend(value.values())
         elif isinstance(value, list):
             waiting.extend(value)
-        elif isinstance(value, (float, np.floating)) or (isinstance(value, np.ndarray) and value.dtype.kind == "f"):
-            yield value
+        elif isinstance(value, (float, np.floating)):
+            found.append(value)
+    return found
 
 
-def require_finite(leaves: Iterable[Array | np.floating[Any] | float]) -> None:
+def require_finite(leaves: Iterable[Leaf]) -> None:
     """Raise NonFinite where an answer holds a NaN or an infinity: none may leave."""
     for leaf in leaves:
         if not (_all_finite(leaf) if isinstance(leaf, np.ndarray) else math.isfinite(leaf)):

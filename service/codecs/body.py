@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
 
+from service.codecs.headers import header_values
 from service.codecs.pointers import excerpt
 from service.errors import MalformedBody, TooLarge, UnsupportedMediaType
 
-__all__ = ["ENCODINGS", "Bytes", "header_values", "read_body"]
+__all__ = ["ENCODINGS", "Bytes", "read_body"]
 
 Bytes = bytes | bytearray
 
@@ -43,11 +44,6 @@ async def read_body(request: Request, limit: int) -> Bytes:
     return body if encoding == "identity" or not body else await asyncio.to_thread(_decoded, body, encoding, limit)
 
 
-def header_values(request: Request, name: bytes) -> list[str]:
-    """The values of a header, in order; `name` in lower case."""
-    return [value.decode("latin-1") for key, value in request.scope["headers"] if key == name]
-
-
 async def _whole(request: Request, announced: int, limit: int) -> Bytes:
     first, more = await _part(request)
     _require_room(len(first), limit)
@@ -72,7 +68,7 @@ async def _part(request: Request) -> tuple[bytes, bool]:
     return message.get("body", b""), message.get("more_body", False)
 
 
-def _announced(headers: list[str]) -> int:
+def _announced(headers: Sequence[str]) -> int:
     if not headers:
         return 0
     header = headers[0]
@@ -89,7 +85,7 @@ def _require_room(size: int, limit: int) -> None:
         )
 
 
-def _encoding(headers: list[str]) -> str:
+def _encoding(headers: Sequence[str]) -> str:
     if not headers:
         return "identity"
     named = [part.strip().lower() for part in ",".join(headers).split(",")]

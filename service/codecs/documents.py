@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
-from service.codecs import json, matrices, safetensors
+from service.codecs import json, matrices, safetensors, safetensors_out
 from service.codecs.media import SAFETENSORS
 
-__all__ = ["Document", "parse", "render"]
+__all__ = ["Document", "Rendering", "parse", "render", "rendering"]
 
 Document = dict[str, Any]
 """The JSON form of a body: a nested dict whose array leaves are nested lists or NumPy arrays."""
@@ -27,10 +28,26 @@ def parse(body: bytes | bytearray, media: str) -> Document:
     return json.parse(body) if found is None else found
 
 
-def render(document: Document, media: str) -> bytes:
-    """The bytes of a document; NumPy arrays (on the host) come back to the same bits in their own dtype.
+class Rendering(Protocol):
+    """A document about to become bytes."""
 
-    Raises:
-        NonFinite: the document holds a NaN or an infinity, which no answer may.
-    """
-    return safetensors.render(document) if media == SAFETENSORS else json.render(document)
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its arrays, which say how long it will take."""
+
+    def render(self) -> bytes:
+        """The bytes.
+
+        Raises:
+            NonFinite: the document holds a NaN or an infinity, which no answer may.
+        """
+
+
+def rendering(document: Mapping[str, Any], media: str) -> Rendering:
+    """A document's way to bytes; NumPy arrays (on the host) come back to the same bits in their own dtype."""
+    return safetensors_out.Rendering(document) if media == SAFETENSORS else json.Rendering(document)
+
+
+def render(document: Mapping[str, Any], media: str) -> bytes:
+    """The bytes of a document. Raises `NonFinite`."""
+    return rendering(document, media).render()

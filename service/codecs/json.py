@@ -6,6 +6,7 @@ through the body again and says what and where.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -16,11 +17,13 @@ from service.codecs.arrays import number_leaves, require_finite
 from service.codecs.pointers import excerpt
 from service.errors import Fault, InvalidInput, MalformedBody
 
-__all__ = ["parse", "render"]
+__all__ = ["Rendering", "parse", "render"]
 
 _MISLEADING: Final = np.uint32(0x15AE43FD).view(np.float32)
 """The one float32 (with its negative) whose shortest digits, 7.038531e-26, a reader that goes by way of float64 takes for
 its neighbor: float64 rounds them to exactly half way. All others were tried."""
+
+_FLOAT32: Final = np.dtype(np.float32)
 
 
 def parse(body: bytes | bytearray, what: str = "The body") -> dict[str, Any]:
@@ -68,21 +71,40 @@ def _strings(document: dict[str, Any]) -> int:
     return count
 
 
-def render(document: dict[str, Any]) -> bytes:
-    """The JSON text of a document; arrays are written without Python floats, each number at its dtype's shortest.
+class Rendering:
+    """A document on its way to JSON: arrays are written without Python floats, each number at its dtype's shortest."""
 
-    Raises:
-        NonFinite: a NaN or an infinity is in it (JSON has neither).
-    """
-    leaves = list(number_leaves(document))
-    require_finite(leaves)  # orjson would write them as null
-    if any(_misleads(leaf) for leaf in leaves):
-        document = _widened(document)
-    return orjson.dumps(document, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY)
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._document = dict(document)
+        self._leaves = number_leaves(self._document)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays in it."""
+        return sum(leaf.nbytes for leaf in self._leaves if isinstance(leaf, np.ndarray))
+
+    def render(self) -> bytes:
+        """The JSON text.
+
+        Raises:
+            NonFinite: a NaN or an infinity is in it (JSON has neither).
+        """
+        require_finite(self._leaves)  # orjson would write them as null
+        document = self._document
+        if self._leaves and any(map(_misleads, self._leaves)):
+            document = _widened(document)
+        return orjson.dumps(document, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def render(document: Mapping[str, Any]) -> bytes:
+    """The JSON text of a document. Raises `NonFinite`."""
+    return Rendering(document).render()
 
 
 def _misleads(leaf: object) -> bool:
-    return getattr(leaf, "dtype", None) == np.float32 and bool((np.abs(leaf) == _MISLEADING).any())  # type: ignore[call-overload]
+    if type(leaf) is float or getattr(leaf, "dtype", None) != _FLOAT32:
+        return False
+    return bool((np.abs(leaf) == _MISLEADING).any())  # type: ignore[call-overload]
 
 
 def _widened(value: Any) -> Any:

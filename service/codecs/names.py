@@ -76,7 +76,7 @@ def locate(name: str, names: Iterable[str]) -> str:
 def flatten(document: Mapping[str, Any]) -> tuple[dict[str, Array], dict[str, Any]]:
     """The named tensors of a document, and the rest of it, which is not arrays."""
     tensors: dict[str, Array] = {}
-    return tensors, _without_arrays(document, (), tensors)
+    return tensors, _without_arrays(dict(document), (), tensors)
 
 
 def _parts(name: str) -> tuple[str | int, ...]:
@@ -125,17 +125,19 @@ def _repeated(place: str) -> InvalidInput:
 
 
 def _without_arrays(value: Any, path: tuple[str, ...], tensors: dict[str, Array]) -> Any:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         rest = {}
         for key, item in value.items():
             if isinstance(item, np.ndarray) and item.ndim:
                 tensors[_name(path, key)] = item
-            else:
+            elif isinstance(item, (dict, list)):
                 inner = _without_arrays(item, (*path, key), tensors)
-                if inner or not isinstance(item, (Mapping, list)) or not item:
+                if inner or not item:
                     rest[key] = inner
+            else:
+                rest[key] = item
         return rest
-    if isinstance(value, list) and value and isinstance(value[0], Mapping) and "layer" in value[0]:
+    if isinstance(value, list) and value and isinstance(value[0], dict) and "layer" in value[0]:
         entries = [(entry, _without_arrays(entry, (*path, str(entry["layer"])), tensors)) for entry in value]
         return [rest for entry, rest in entries if len(rest) == len(entry) or rest.keys() != {"layer"}]
     return value

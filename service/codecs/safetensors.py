@@ -1,4 +1,4 @@
-"""Safetensors bodies: every byte of the header is checked before an array is made, and arrays are views of the body.
+"""Safetensors bodies, read: every byte of the header is checked before an array is made, and arrays are views of the body.
 
 The format: 8 bytes of header length (little-endian), a JSON header `{name: {"dtype", "shape", "data_offsets"}}` with an
 optional `__metadata__` of strings, then the tensors, without holes. Source: huggingface/safetensors, README "Format".
@@ -15,19 +15,18 @@ import numpy.typing as npt
 import orjson
 
 from service.codecs import json, names
-from service.codecs.arrays import require_finite
 from service.codecs.pointers import excerpt
 from service.codecs.strict import REPEATED
 from service.errors import Fault, InvalidInput, MalformedBody, TooLarge
 
-__all__ = ["MAX_HEADER", "MAX_TENSORS", "parse", "render"]
+__all__ = ["DTYPES", "MAX_HEADER", "MAX_TENSORS", "parse"]
 
 MAX_HEADER: Final = 1_000_000
 MAX_TENSORS: Final = 8192
 MAX_DIMENSIONS: Final = 8
 
 _METADATA = "__metadata__"
-_DTYPES: Final = {
+DTYPES: Final = {
     "F64": "<f8",
     "F32": "<f4",
     "F16": "<f2",
@@ -42,8 +41,7 @@ _DTYPES: Final = {
 }
 _KEPT: Final = 4096
 """Bytes of a header up to which what it says is kept."""
-_EMPTY: Final = {np.dtype(code): np.empty(0, code) for code in _DTYPES.values()}
-_NAMES: Final = {np.dtype(code): name for name, code in _DTYPES.items()}
+_EMPTY: Final = {np.dtype(code): np.empty(0, code) for code in DTYPES.values()}
 
 Array = npt.NDArray[Any]
 
@@ -113,42 +111,12 @@ def _layout(text: bytes, size: int) -> _Layout:
     _require_whole(entries, size)
     names.require_names(header)
     for entry in entries:
-        if entry.dtype not in _DTYPES:
+        if entry.dtype not in DTYPES:
             detail = f"The dtype {excerpt(entry.dtype)!r} is not read here: use F32 or F64."
             raise InvalidInput(detail, (Fault(names.locate(entry.name, header), detail),))
     places = {entry.name: entry for entry in entries}
     is_flat = all("." not in name and name != "layer" for name in header)
     return _Layout(tuple(_tensor(places[name]) for name in header), _options(metadata), is_flat)
-
-
-def render(document: dict[str, Any]) -> bytes:
-    """The safetensors bytes of a document: arrays contiguous and little-endian, the rest in `__metadata__["json"]`.
-
-    Raises:
-        NonFinite: a NaN or an infinity is in it.
-    """
-    tensors, rest = names.flatten(document)
-    require_finite(tensors.values())
-    header: dict[str, Any] = {_METADATA: {"json": json.render(rest).decode("utf-8")}}
-    chunks: list[Any] = []
-    end = 0
-    # The widest items come first, so that every tensor lies aligned.
-    for name, array in sorted(tensors.items(), key=_width):
-        plain = array if array.flags.c_contiguous and array.dtype in _NAMES else _plain(array)
-        begin, end = end, end + plain.nbytes
-        header[name] = {"dtype": _NAMES[plain.dtype], "shape": plain.shape, "data_offsets": (begin, end)}
-        chunks.append(plain)
-    text = orjson.dumps(header)
-    text += b" " * (-len(text) % 8)
-    return b"".join((len(text).to_bytes(8, "little"), text, *chunks))
-
-
-def _width(item: tuple[str, Array]) -> int:
-    return -item[1].dtype.itemsize
-
-
-def _plain(array: Array) -> Array:
-    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
 
 
 def _header_end(body: bytes | bytearray) -> int:
@@ -204,15 +172,15 @@ def _require_whole(entries: list[_Entry], size: int) -> None:
         if entry.begin != end or entry.end < entry.begin:
             raise _broken(f"the tensor {excerpt(entry.name)!r} does not begin where the last one ends.")
         end = entry.end
-        known = entry.dtype in _DTYPES
-        if known and math.prod(entry.shape) * np.dtype(_DTYPES[entry.dtype]).itemsize != entry.end - entry.begin:
+        known = entry.dtype in DTYPES
+        if known and math.prod(entry.shape) * np.dtype(DTYPES[entry.dtype]).itemsize != entry.end - entry.begin:
             raise _broken(f"the tensor {excerpt(entry.name)!r} has not the size of its shape.")
     if end != size:
         raise _broken(f"its tensors take {end} bytes of {size}.")
 
 
 def _tensor(entry: _Entry) -> _Tensor:
-    dtype = np.dtype(_DTYPES[entry.dtype])
+    dtype = np.dtype(DTYPES[entry.dtype])
     return _Tensor(entry.name, dtype, tuple(entry.shape), entry.begin, (entry.end - entry.begin) // dtype.itemsize)
 
 

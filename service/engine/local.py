@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from core.backend import Backend
 from core.network import Parameters
@@ -26,8 +26,6 @@ from service.engine.waiting import Meter, Workers, landed
 from service.storage.base import NetworkRecord, NetworkState, StepRecord, Store, VersionRecord, timestamp
 
 __all__ = ["LocalEngine"]
-
-T = TypeVar("T")
 
 _OPERATIONS_TO_READ: Final = 10
 """About what a number costs that is read from the disk and checked."""
@@ -50,7 +48,7 @@ class LocalEngine(Caretaking):
         backend: where live networks are and what computes.
         require_if_match: refuse writes to a network without `If-Match`.
         max_live_bytes: of the networks kept in memory while nobody works on them.
-        inline_operations: up to this many floating-point operations run on the event loop.
+        inline_operations: up to this many operations run on the event loop (`Workers` says more).
         threads: how many computations run at once; None: one for each processor.
         waiting: how many computations may wait for a thread, and how many writes for one network, before `Overloaded`.
         patience: how long computations may wait for a thread.
@@ -81,6 +79,7 @@ class LocalEngine(Caretaking):
         live = LiveNetworks(max_live_bytes, waiting)
         super().__init__(store, workers, live, backend, replays, required=require_if_match)
         self._inline_operations = inline_operations
+        self.compute = workers.compute
 
     @property
     def backend(self) -> Backend:
@@ -129,9 +128,6 @@ class LocalEngine(Caretaking):
             made = VersionRecord(record.version, "fork", record.created_at, origin)
             return await self._create(replace(source, record=record), made, body, guard)
 
-    async def compute(self, work: Callable[[], T], operations: int, *, network: str = "", nbytes: int = 0) -> T:
-        """What `work()` returns or raises, on the loop or in a thread."""
-        return await self._workers.compute(work, operations, network=network, nbytes=nbytes)
 
     async def write(
         self, network: str, change: Callable[[Snapshot], Change], guard: Guard, operations: int, *, nbytes: int = 0

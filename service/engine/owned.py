@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 from core.backend import Backend
 from core.network import Parameters
@@ -16,8 +16,6 @@ from service.errors import NotFound
 from service.storage.base import CheckpointRecord, NetworkRecord, StoreUsage, VersionRecord
 
 __all__ = ["OwnedEngine"]
-
-T = TypeVar("T")
 
 
 class OwnedEngine:
@@ -34,6 +32,7 @@ class OwnedEngine:
         self._engine = engine
         self._owner = owner
         self._max_networks = max_networks
+        self.compute = engine.compute  # computations are nobody's
 
     @property
     def backend(self) -> Backend:
@@ -74,10 +73,6 @@ class OwnedEngine:
         """A version as it was."""
         await self.record(network)
         return await self._engine.at_version(network, version)
-
-    async def compute(self, work: Callable[[], T], operations: int, *, network: str = "", nbytes: int = 0) -> T:
-        """What `work()` returns or raises."""
-        return await self._engine.compute(work, operations, network=network, nbytes=nbytes)
 
     async def write(
         self, network: str, change: Callable[[Snapshot], Change], guard: Guard, operations: int, *, nbytes: int = 0

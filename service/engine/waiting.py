@@ -21,6 +21,11 @@ T = TypeVar("T")
 PATIENT: Final[ContextVar[bool]] = ContextVar("gradwire.patient", default=False)
 """Set where somebody has been told that the work will be done, however long it waits: it is not refused any more."""
 
+_AT_ONCE: Final = 0.002
+"""Seconds for which the event loop may compute."""
+_TINY: Final = 1_000_000
+"""Operations of which nobody asks how long they take: their number says little of it."""
+
 
 class Meter(Protocol):
     """Who wants to know what computations take."""
@@ -46,7 +51,8 @@ class Workers:
     """Computes on the event loop what is too small to be worth a thread, and the rest in threads.
 
     Args:
-        inline_operations: up to this many floating-point operations run on the loop: about 2 ms of one core.
+        inline_operations: up to this many operations run on the loop while nobody knows how long they take, and ten
+            times as many where they are known to take at most 2 ms.
         threads: how many computations run at once.
         waiting: how many more may wait for one of them.
         patience: how long they may wait.
@@ -91,11 +97,16 @@ class Workers:
     async def compute(self, work: Callable[[], T], operations: int, *, network: str = "", nbytes: int = 0) -> T:
         """What `work` returns or raises. Raises `Overloaded` when too much is running or waiting already."""
         now = perf_counter()
-        if operations <= self._inline_operations:
+        seconds = 0.0
+        if operations > _TINY:
+            seconds = self._pace.seconds(network, operations)
+        if self._is_small(operations, seconds):
             answer = work()
-            self._meter.computed(perf_counter() - now, None)
+            took = perf_counter() - now
+            if operations > _TINY:
+                self._pace.took(network, operations, took)
+            self._meter.computed(took, None)
             return answer
-        seconds = self._pace.seconds(network, operations)
         try:
             if not PATIENT.get():
                 self._queue.admit(network, seconds, now)
@@ -107,6 +118,13 @@ class Workers:
             return await self._queued(work, Item(network, operations, seconds, now))
         finally:
             self._memory.give(nbytes)
+
+    def _is_small(self, operations: int, seconds: float) -> bool:
+        """Whether work is done here: a thread costs some 40 us, and others wait for what is done here."""
+        most = self._inline_operations
+        if operations <= most:
+            return seconds <= _AT_ONCE
+        return operations <= 10 * most and 0.0 < seconds <= _AT_ONCE
 
     async def _queued(self, work: Callable[[], T], item: Item) -> T:
         loop = asyncio.get_running_loop()

@@ -1,7 +1,7 @@
 """Whether a request may be worked on at all, decided in Python's integers before anything is allocated.
 
-The estimates: 3 copies of the parameters and 3 numbers for each unit and example; 6 operations for each weight and
-example.
+What the limits are held against: 3 copies of the parameters and 3 numbers for each unit and example; 6 operations for each
+weight and example. What decides where a batch is computed, and how long it may wait, counts what is no product too.
 """
 
 from __future__ import annotations
@@ -13,17 +13,24 @@ from core.network import Architecture
 from service.errors import TooLarge
 from service.settings import Settings
 
-__all__ = ["Estimate", "admit_batch", "admit_network", "operations"]
+__all__ = ["Estimate", "admit_batch", "admit_network"]
 
 _ITEMSIZE: Final = {"float32": 4, "float64": 8}
 _FORWARD: Final = 2
 _BACKPROP: Final = 6
 
 
+_EACH_UNIT: Final = 500
+"""What an activation takes, in operations of a product: some 10 ns."""
+_EACH_NUMBER: Final = 100
+"""What a number takes that is made and moved (a gradient, an updated parameter)."""
+
+
 class Estimate(NamedTuple):
     """What a batch takes."""
 
     operations: int
+    """Those of its products, and what else it takes in terms of them."""
     nbytes: int
 
 
@@ -55,15 +62,12 @@ def admit_batch(
         numbers += 3 * rows * parameters
     nbytes = numbers * _ITEMSIZE[architecture.dtype]
     _within("estimated bytes", nbytes, settings.max_estimated_bytes)
-    count = operations(architecture, rows, backprop=backprop)
-    _within("estimated operations", count, settings.max_estimated_operations)
-    return Estimate(count, nbytes)
-
-
-def operations(architecture: Architecture, rows: int, *, backprop: bool) -> int:
-    """An estimate of the floating-point operations of a batch."""
-    weights = sum(a * b for a, b in zip(architecture.sizes, architecture.sizes[1:], strict=False))
-    return (_BACKPROP if backprop else _FORWARD) * rows * weights
+    units = sum(architecture.sizes) - architecture.inputs
+    each = _BACKPROP if backprop else _FORWARD
+    products = each * rows * (parameters - units)
+    _within("estimated operations", products, settings.max_estimated_operations)
+    made = (parameters if backprop else 0) + (rows * parameters if per_example else 0)
+    return Estimate(products + each // 2 * _EACH_UNIT * rows * units + _EACH_NUMBER * made, nbytes)
 
 
 def _within(what: str, asked: int, limit: int) -> None:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, TypeVar
+from typing import Final
 
 from core.backend import Backend
 from core.backprop import backprop
@@ -26,8 +25,6 @@ from core.types import Array
 from service.engine.base import Snapshot
 
 __all__ = ["Way", "Workspaces"]
-
-T = TypeVar("T")
 
 _LIMIT: Final = 256 * 2**20
 _LARGEST: Final = 64 * 2**20
@@ -58,7 +55,7 @@ class Workspaces:
         self._backend = backend
         self._limit = limit
         self._lock = threading.Lock()
-        self._idle: OrderedDict[str, list[tuple[int, Workspace]]] = OrderedDict()
+        self._idle: OrderedDict[str, list[_Kept]] = OrderedDict()
         self._held = 0
 
     @property
@@ -69,28 +66,40 @@ class Workspaces:
     def predict(self, snapshot: Snapshot, x: Array) -> Array:
         """The outputs (m, n_L) for x (m, n_1); raises as `core.predict`."""
         parameters = snapshot.parameters
-        if not self._fits(snapshot, len(x)):
+        kept = self._taken(snapshot, len(x))
+        if kept is None:
             return predict(self._backend.xp, parameters, x)
-        return self._with(snapshot, lambda workspace: workspace.predict(parameters, x))
+        try:
+            return kept.workspace.predict(parameters, x)
+        finally:
+            self._give_back(kept)
 
     def backprop(self, snapshot: Snapshot, x: Array, y: Array) -> tuple[float, Parameters]:
         """C and its mean gradient; raises as `core.backprop`."""
         parameters = snapshot.parameters
-        if not self._fits(snapshot, len(x)):
+        kept = self._taken(snapshot, len(x))
+        if kept is None:
             found = backprop(self._backend.xp, parameters, x, y)
             return found.cost, found.gradient
-        return self._with(snapshot, lambda workspace: workspace.backprop(parameters, x, y))
+        try:
+            return kept.workspace.backprop(parameters, x, y)
+        finally:
+            self._give_back(kept)
 
     def step(self, snapshot: Snapshot, x: Array, y: Array, options: Options) -> Step:
         """The next parameters and optimizer state; raises as `core.sgd_step`."""
         parameters, state = snapshot.parameters, snapshot.optimizer
-        if not self._fits(snapshot, len(x)):
+        kept = self._taken(snapshot, len(x))
+        if kept is None:
             return sgd_step(self._backend.xp, parameters, state, x, y, options)
-        return self._with(snapshot, lambda workspace: workspace.step(parameters, state, x, y, options))
+        try:
+            return kept.workspace.step(parameters, state, x, y, options)
+        finally:
+            self._give_back(kept)
 
     def way(self, snapshot: Snapshot, rows: int) -> Way:
         """How `step` computes a batch of so many rows."""
-        compiled = self._fits(snapshot, rows)
+        compiled = rows <= self._most_rows(snapshot)
         return Way(compiled, threads_of_step(rows, snapshot.architecture.parameter_count) if compiled else 1)
 
     def step_by(self, way: Way, snapshot: Snapshot, x: Array, y: Array, options: Options) -> Step:
@@ -99,39 +108,58 @@ class Workspaces:
         with steady(way.threads) if self._backend.name == "numpy" else nullcontext():
             if not way.compiled:
                 return sgd_step(self._backend.xp, parameters, state, x, y, options)
-            return self._with(snapshot, lambda workspace: workspace.step(parameters, state, x, y, options))
+            kept = self._idle_one(snapshot) or self._made(snapshot)
+            try:
+                return kept.workspace.step(parameters, state, x, y, options)
+            finally:
+                self._give_back(kept)
 
-    def _fits(self, snapshot: Snapshot, rows: int) -> bool:
-        architecture, vector = snapshot.architecture, snapshot.parameters.vector
-        if self._backend.name != "numpy" or vector.nbytes > _LARGEST:
-            return False
-        sizes = architecture.sizes
-        largest = 2 * rows * max(before * after for before, after in pairwise(sizes))
-        return rows * sum(sizes) * vector.itemsize <= _LARGEST and largest <= _LARGEST_PRODUCT
+    def _taken(self, snapshot: Snapshot, rows: int) -> _Kept | None:
+        """A workspace that nobody else has; None where the batch is none for it."""
+        kept = self._idle_one(snapshot)
+        if kept is None and rows <= self._most_rows(snapshot):
+            return self._made(snapshot)
+        if kept is not None and rows > kept.most_rows:
+            self._give_back(kept)
+            return None
+        return kept
 
-    def _with(self, snapshot: Snapshot, work: Callable[[Workspace], T]) -> T:
-        network = snapshot.record.id
-        workspace = self._taken(network) or Workspace(snapshot.architecture)
-        try:
-            return work(workspace)
-        finally:
-            self._give_back(network, workspace)
-
-    def _taken(self, network: str) -> Workspace | None:
+    def _idle_one(self, snapshot: Snapshot) -> _Kept | None:
         with self._lock:
-            idle = self._idle.get(network)
+            idle = self._idle.get(snapshot.record.id)
             if not idle:
                 return None
-            nbytes, workspace = idle.pop()
-            self._held -= nbytes
-            return workspace
+            kept = idle.pop()
+            self._held -= kept.nbytes
+            return kept
 
-    def _give_back(self, network: str, workspace: Workspace) -> None:
-        nbytes = workspace.nbytes
+    def _made(self, snapshot: Snapshot) -> _Kept:
+        return _Kept(snapshot.record.id, Workspace(snapshot.architecture), self._most_rows(snapshot))
+
+    def _give_back(self, kept: _Kept) -> None:
+        nbytes = kept.nbytes = kept.workspace.nbytes
         with self._lock:
-            self._idle.setdefault(network, []).append((nbytes, workspace))
-            self._idle.move_to_end(network)
+            self._idle.setdefault(kept.network, []).append(kept)
+            self._idle.move_to_end(kept.network)
             self._held += nbytes
             while self._held > self._limit:
                 _, leaving = self._idle.popitem(last=False)
-                self._held -= sum(size for size, _ in leaving)
+                self._held -= sum(each.nbytes for each in leaving)
+
+    def _most_rows(self, snapshot: Snapshot) -> int:
+        """The largest batch that is compiled for; 0 for a network that is not."""
+        vector, sizes = snapshot.parameters.vector, snapshot.architecture.sizes
+        if self._backend.name != "numpy" or vector.nbytes > _LARGEST:
+            return 0
+        product = 2 * max(before * after for before, after in pairwise(sizes))
+        return int(min(_LARGEST // (sum(sizes) * vector.itemsize), _LARGEST_PRODUCT // product))
+
+
+@dataclass(slots=True)
+class _Kept:
+    """A workspace between two requests."""
+
+    network: str
+    workspace: Workspace
+    most_rows: int
+    nbytes: int = 0

@@ -6,6 +6,6 @@ show them at `/problems/{slug}` wherever it is installed.
 
 from service.problems.catalog import PROBLEMS, ProblemType, page
 from service.problems.faces import Face, face_of
-from service.problems.handlers import install, respond
+from service.problems.handlers import STATUS, Problems, respond
 
-__all__ = ["PROBLEMS", "Face", "ProblemType", "face_of", "install", "page", "respond"]
+__all__ = ["PROBLEMS", "STATUS", "Face", "ProblemType", "Problems", "face_of", "page", "respond"]

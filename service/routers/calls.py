@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -42,8 +42,7 @@ __all__ = ["Call", "Done", "handler", "kind"]
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-@dataclass(frozen=True)
-class Done:
+class Done(NamedTuple):
     """What a call came to."""
 
     document: Mapping[str, Any]
@@ -66,6 +65,9 @@ class Call(Generic[ModelT]):
     """Whether it makes a version."""
 
 
+_UNGUARDED: Final = Guard()
+
+
 def handler(call: Call[Any]) -> Handler:
     """What answers requests for a call."""
 
@@ -77,7 +79,7 @@ def handler(call: Call[Any]) -> Handler:
             guard = guard_of(request, asked)
         else:
             conditions.key_of(request)  # nothing is written under it; one that is none is refused all the same
-            guard = Guard()
+            guard = _UNGUARDED
         body = await validated(call.model, asked)
         network = network_of(request)
         snapshot = await service_of(request).engine.snapshot(network)

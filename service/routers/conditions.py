@@ -9,7 +9,8 @@ from typing import Final, Literal
 import xxhash
 from starlette.requests import Request
 
-from service.codecs.body import Bytes, header_values
+from service.codecs.body import Bytes
+from service.codecs.headers import header_values
 from service.engine.base import Guard
 from service.errors import MalformedBody
 
@@ -32,7 +33,7 @@ def guard(request: Request, body: Bytes = b"", media: str = "") -> Guard:
         MalformedBody: a header that cannot be read, or a key that is there twice.
     """
     key = key_of(request)
-    tags = _tags(request, "if-match")
+    tags = _tags(request, b"if-match")
     fingerprint = "" if key is None else _fingerprint(request, body, media)
     if tags is None or tags == "*":
         return Guard(tags, key, fingerprint)
@@ -45,7 +46,7 @@ def key_of(request: Request) -> str | None:
     Raises:
         MalformedBody: it is none, or is there twice.
     """
-    key = single_header(request, "idempotency-key")
+    key = single_header(request, b"idempotency-key")
     if key is not None and not _KEY.fullmatch(key):
         raise MalformedBody("The Idempotency-Key header is not 1 to 255 visible ASCII characters.")
     return key
@@ -53,7 +54,7 @@ def key_of(request: Request) -> str | None:
 
 def matches_none(request: Request, version: int) -> bool:
     """Whether `If-None-Match` lets the answer be sent: False means that the client has this version (304)."""
-    tags = _tags(request, "if-none-match")
+    tags = _tags(request, b"if-none-match")
     if tags is None:
         return True
     return tags != "*" and version not in _versions([tag.removeprefix("W/") for tag in tags])
@@ -64,20 +65,20 @@ def etag(version: int) -> str:
     return f'"{version}"'
 
 
-def single_header(request: Request, name: str) -> str | None:
-    """A header that may be there once.
+def single_header(request: Request, name: bytes) -> str | None:
+    """A header that may be there once; `name` in lower case.
 
     Raises:
         MalformedBody: it is there twice, so that which one counts is anybody's guess.
     """
-    values = header_values(request, name.encode())
+    values = header_values(request, name)
     if len(values) > 1:
-        raise MalformedBody(f"The header {name} is there {len(values)} times.")
+        raise MalformedBody(f"The header {name.decode()} is there {len(values)} times.")
     return values[0] if values else None
 
 
-def _tags(request: Request, name: str) -> list[str] | Literal["*"] | None:
-    values = header_values(request, name.encode())
+def _tags(request: Request, name: bytes) -> list[str] | Literal["*"] | None:
+    values = header_values(request, name)
     if not values:
         return None
     text = ",".join(values).strip()
@@ -95,8 +96,8 @@ def _tags(request: Request, name: str) -> list[str] | Literal["*"] | None:
     return tags
 
 
-def _unreadable(name: str) -> MalformedBody:
-    return MalformedBody(f"The header {name} is neither * nor a list of entity tags in quotes.")
+def _unreadable(name: bytes) -> MalformedBody:
+    return MalformedBody(f"The header {name.decode()} is neither * nor a list of entity tags in quotes.")
 
 
 def _versions(tags: Sequence[str]) -> set[int]:

@@ -95,14 +95,12 @@ class _Resource:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope[TEMPLATE] = self._path
-        response = await self._answer(Request(scope, receive, send))
+        handler = self._handlers.get(scope["method"])
+        response = self._other(scope["method"]) if handler is None else await handler(Request(scope, receive, send))
         await response(scope, receive, send)
 
-    async def _answer(self, request: Request) -> Response:
-        handler = self._handlers.get(request.method)
-        if handler is not None:
-            return await handler(request)
-        if request.method == "OPTIONS":
+    def _other(self, method: str) -> Response:
+        if method == "OPTIONS":
             return Response(status_code=204, headers={"allow": self._allow})
         raise HTTPException(405, headers={"allow": self._allow})
 

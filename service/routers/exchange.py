@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, TypeVar
 
-import numpy as np
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
-from service.codecs.arrays import number_leaves
-from service.codecs.body import Bytes, header_values, read_body
-from service.codecs.documents import parse, render
+from service.codecs.body import Bytes, read_body
+from service.codecs.documents import parse, rendering
+from service.codecs.headers import header_values
 from service.codecs.media import JSON, SAFETENSORS, SUPPORTED, content_type, negotiate
 from service.engine.base import Guard
 from service.errors import NotFound
@@ -41,16 +40,16 @@ __all__ = [
     "validated",
 ]
 
-T = TypeVar("T")
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 _AT_ONCE: Final = {JSON: 2**20, SAFETENSORS: 2**25}
 """Bytes of a body that are read on the event loop, and four times as many as are written there: some 2 ms."""
+_TYPES: Final = {media: (b"content-type", media.encode()) for media in _AT_ONCE}
+_VARY: Final = (b"vary", b"Accept")
 _NETWORK: Final = re.compile(r"[a-z0-9_]{1,64}")
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """A request's body, as it came and as a document, and the media type of the answer."""
 
     document: dict[str, Any]
@@ -65,15 +64,19 @@ async def read(request: Request) -> Asked:
     Raises:
         UnsupportedMediaType, NotAcceptable, MalformedBody, InvalidInput, TooLarge.
     """
-    media = content_type(conditions.single_header(request, "content-type"))
+    media = content_type(conditions.single_header(request, b"content-type"))
     wanted = answer_type(request, media)
     body = await read_body(request, service_of(request).settings.max_body_bytes)
-    return Asked(await _aside(lambda: parse(body, media), len(body), media), wanted, media, body)
+    at_once = len(body) <= _AT_ONCE[media]
+    document = parse(body, media) if at_once else await asyncio.to_thread(parse, body, media)
+    return Asked(document, wanted, media, body)
 
 
 async def validated(model: type[ModelT], asked: Asked) -> ModelT:
     """The body as a `model`. Raises `InvalidInput`."""
-    return await _aside(lambda: validate(model, asked.document), len(asked.body), asked.media)
+    if len(asked.body) <= _AT_ONCE[asked.media]:
+        return validate(model, asked.document)
+    return await asyncio.to_thread(validate, model, asked.document)
 
 
 def guard_of(request: Request, asked: Asked) -> Guard:
@@ -95,34 +98,32 @@ def respond(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """A document in a media type; with a version, its `ETag`."""
-    extra = [
-        (b"vary", b"Accept"),
-        *((name.encode(), value.encode("latin-1")) for name, value in (headers or {}).items()),
-    ]
-    if version is not None:
-        extra.append((b"etag", conditions.etag(version).encode()))
-    return _Rendered(render(dict(document), media), status, media, extra)
+    return _Rendered(rendering(document, media).render(), status, media, version, headers or {})
 
 
 async def responded(
     document: Mapping[str, Any], media: str, *, status: int = 200, version: int | None = None
 ) -> Response:
     """As `respond`, for documents of any size."""
-    size = sum(leaf.nbytes for leaf in number_leaves(document) if isinstance(leaf, np.ndarray))
-    return await _aside(lambda: respond(document, media, status=status, version=version), 4 * size, media)
+    answer = rendering(document, media)
+    at_once = 4 * answer.nbytes <= _AT_ONCE[media]
+    body = answer.render() if at_once else await asyncio.to_thread(answer.render)
+    return _Rendered(body, status, media, version, {})
 
 
 class _Rendered(Response):
     """A response whose headers need no looking at."""
 
-    def __init__(self, body: bytes, status: int, media: str, headers: list[tuple[bytes, bytes]]) -> None:
-        self.body, self.status_code, self.background = body, status, None
-        self.raw_headers = [(b"content-length", b"%d" % len(body)), (b"content-type", media.encode()), *headers]
+    def __init__(self, body: bytes, status: int, media: str, version: int | None, headers: Mapping[str, str]) -> None:
+        self.body, self.status_code = body, status
+        self.raw_headers = [(b"content-length", b"%d" % len(body)), _TYPES[media], _VARY]
+        if version is not None:
+            self.raw_headers.append((b"etag", conditions.etag(version).encode()))
+        self.raw_headers += [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
 
-
-async def _aside(work: Callable[[], T], size: int, media: str) -> T:
-    """What `work` returns or raises; in a thread where it handles so many bytes that others would have to wait for it."""
-    return work() if size <= _AT_ONCE[media] else await asyncio.to_thread(work)
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body})
 
 
 def service_of(request: Request) -> Service:

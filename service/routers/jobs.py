@@ -105,7 +105,7 @@ def _job(request: Request) -> str:
 
 
 def _last_event(request: Request) -> int:
-    text = conditions.single_header(request, "last-event-id")
+    text = conditions.single_header(request, b"last-event-id")
     if not text:
         return 0
     if not _NUMBER.fullmatch(text):

@@ -1,4 +1,4 @@
-"""Routes of FastAPI's router that are told from each other by their fixed parts, without a regular expression for each.
+"""Routes that are told from each other by their fixed parts, without a regular expression for each.
 
 Invariant: a route matches what Starlette's own route of the same path matches (but for a line end after it, which a regular
 expression's `$` forgives); a test holds the two together.
@@ -6,12 +6,14 @@ expression's `$` forgives); a test holds the two together.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
+from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
-from starlette.types import ASGIApp, Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["PathRoute"]
+__all__ = ["PathRoute", "Routes"]
 
 _NOT_THIS: Final[tuple[Match, Scope]] = (Match.NONE, {})
 
@@ -46,3 +48,29 @@ class PathRoute(Route):
         if len(path) <= self._fixed or "/" in value:
             return _NOT_THIS
         return Match.FULL, {"endpoint": self.endpoint, "path_params": {self._name: value}}
+
+
+class Routes:
+    """What of FastAPI's router such routes need: the first one that matches answers, and nothing is told of it.
+
+    Args:
+        routes: in the order in which they are asked.
+        rest: for whatever is no request over HTTP.
+    """
+
+    def __init__(self, routes: Sequence[PathRoute], rest: ASGIApp) -> None:
+        self._routes = routes
+        self._rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request. Raises `HTTPException` (404) where no route matches."""
+        if scope["type"] != "http":
+            await self._rest(scope, receive, send)
+            return
+        for route in self._routes:
+            match, found = route.matches(scope)
+            if match is not Match.NONE:
+                scope.update(found)
+                await route.app(scope, receive, send)
+                return
+        raise HTTPException(404)

@@ -8,7 +8,7 @@ from typing import Final
 
 from starlette.requests import Request
 
-from service.codecs.body import header_values
+from service.codecs.headers import header_values
 from service.errors import MalformedBody
 
 __all__ = ["PATTERN", "Preference", "preference"]

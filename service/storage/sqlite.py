@@ -59,6 +59,7 @@ class SqliteStore(Reading):
         spare_bytes: free slot files kept for the next write, together.
         retention: how much is kept of each network.
         job_retention: how much is kept of jobs.
+        sync: whether a commit is on disk, and not only with the kernel, before it is told of.
         fatal: called with the reason when the device failed; does not return, unless in a test.
 
     Raises:
@@ -74,12 +75,14 @@ class SqliteStore(Reading):
         spare_bytes: int = 64 * 2**20,
         retention: Retention | None = None,
         job_retention: JobRetention | None = None,
+        sync: bool = True,
         fatal: Fatal = leave,
     ) -> None:
         self._folder = folder
         self._inline_bytes = inline_bytes
         self._retention = retention or Retention()
         self._job_retention = job_retention or JobRetention()
+        self._sync = sync
         self._stop = Stop(fatal)
         self._closed = False
         with _opening(folder):
@@ -93,7 +96,7 @@ class SqliteStore(Reading):
 
     def _open(self, folder: Path, spare_bytes: int) -> None:
         wal.settle(folder / "gradwire.db-wal")
-        self._connection = open_writer(folder / "gradwire.db")
+        self._connection = open_writer(folder / "gradwire.db", sync=self._sync)
         try:
             integrity.require_sound(self._connection, folder / "gradwire.db")
             migrate(self._connection)
@@ -112,7 +115,7 @@ class SqliteStore(Reading):
     @property
     def description(self) -> str:
         """Kind and place."""
-        return f"embedded store in {self._folder}"
+        return f"embedded store {'' if self._sync else 'without sync '}in {self._folder}"
 
     @property
     def jobs(self) -> SqliteJobs:

@@ -1,4 +1,4 @@
-"""The start keeps large blocks: a body's pages are not faulted in anew for each request."""
+"""The start keeps large blocks, whose pages are not faulted in anew for each body, and its own objects out of collections."""
 
 from __future__ import annotations
 
@@ -37,3 +37,20 @@ def test_the_environment_has_the_last_word() -> None:
     done, count = faults(MALLOC_MMAP_THRESHOLD_="65536")
     assert done == "True"
     assert count > 1000  # 50 blocks of 1,024 pages, each mapped anew
+
+
+OBJECTS = """
+import gc
+import service.server
+from service.allocator import keep_objects
+before = len(gc.get_objects())
+keep_objects()
+print(before, len(gc.get_objects()))
+"""
+
+
+def test_what_a_start_loads_is_no_part_of_later_collections() -> None:
+    said = subprocess.run([sys.executable, "-c", OBJECTS], capture_output=True, text=True, check=True)
+    before, after = map(int, said.stdout.split())
+    assert before > 50_000
+    assert after < 100

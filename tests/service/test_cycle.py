@@ -15,7 +15,7 @@ import pytest
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from service.server import _Protocol
+from service.protocol import Protocol
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 LENGTH = (b"content-length", b"5")
@@ -116,7 +116,7 @@ def served(protocol: type) -> Iterator[int]:
 def ports() -> Iterator[list[int]]:
     logging.getLogger("uvicorn.error").disabled = True  # the tracebacks of the applications that fail
     with contextlib.ExitStack() as stack:
-        yield [stack.enter_context(contextlib.contextmanager(served)(kind)) for kind in (_Protocol, HttpToolsProtocol)]
+        yield [stack.enter_context(contextlib.contextmanager(served)(kind)) for kind in (Protocol, HttpToolsProtocol)]
     logging.getLogger("uvicorn.error").disabled = False
 
 

@@ -11,17 +11,16 @@ from typing import Any
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
 
 import core.errors as core
 import service.errors as errors
 from service.codecs.body import ENCODINGS
 from service.codecs.media import PROBLEM, SUPPORTED
-from service.problems import PROBLEMS, face_of, install, page, respond
+from service.problems import PROBLEMS, Problems, face_of, page, respond
 from service.schemas.service import Problem
 
 ROOT = Path(__file__).parents[2]
@@ -184,9 +183,12 @@ async def _answer(path: str, method: str = "GET", error: Exception | None = None
         assert error is not None
         raise error
 
-    app = Starlette(routes=[Route("/raise", raising)])
-    install(app)
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    router = Router([Route("/raise", raising)])
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await router(scope | {"app": router}, receive, send)  # inside of an application it raises its refusals
+
+    transport = httpx.ASGITransport(Problems(app), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         return await client.request(method, path)
 

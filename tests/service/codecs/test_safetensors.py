@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from service.codecs import safetensors
+from service.codecs import safetensors, safetensors_out
 from service.errors import MalformedBody, NonFinite, TooLarge
 from tests.service.codecs import bad_inputs
 
@@ -46,7 +46,7 @@ def test_reads_what_the_library_writes(tensors: dict[str, np.ndarray]) -> None:
 )
 def test_the_library_reads_what_is_written(tensors: dict[str, np.ndarray], transposed: bool) -> None:
     arrays = {name: tensor.T if transposed else tensor for name, tensor in tensors.items()}
-    read = peer.load(safetensors.render({**arrays, "version": 3}))
+    read = peer.load(safetensors_out.render({**arrays, "version": 3}))
     assert read.keys() == arrays.keys()
     for name, array in arrays.items():
         assert read[name].dtype == array.dtype
@@ -64,13 +64,13 @@ def test_views_of_every_layout_are_written_right() -> None:
         "b": np.broadcast_to(1.0, (2, 3)),
         "swapped": base[0].astype(">f8"),
     }
-    read = peer.load(safetensors.render(dict(views)))
+    read = peer.load(safetensors_out.render(dict(views)))
     for name, view in views.items():
         np.testing.assert_array_equal(read[name], view)
 
 
 def test_what_is_not_an_array_is_in_the_metadata() -> None:
-    body = safetensors.render(
+    body = safetensors_out.render(
         {"outputs": np.ones((1, 2)), "cost": 0.1, "version": 7, "zero_d": np.array(0.5, np.float32), "name": "é\n"}
     )
     header = json.loads(body[8 : 8 + int.from_bytes(body[:8], "little")])
@@ -81,7 +81,7 @@ def test_what_is_not_an_array_is_in_the_metadata() -> None:
 def test_names_are_those_of_the_contract() -> None:
     layer = {"layer": 2, "weights": np.ones((1, 1)), "biases": np.ones(1)}
     read = peer.load(
-        safetensors.render(
+        safetensors_out.render(
             {
                 "version": 0,
                 "layers": [layer],
@@ -95,7 +95,7 @@ def test_names_are_those_of_the_contract() -> None:
 
 def test_tensors_are_views_of_the_body() -> None:
     array = np.arange(6.0).reshape(2, 3)
-    body = safetensors.render({"inputs": array})
+    body = safetensors_out.render({"inputs": array})
     read = safetensors.parse(body)["inputs"]
     assert not read.flags.writeable
     assert np.shares_memory(read, np.frombuffer(body, np.uint8))
@@ -110,7 +110,9 @@ def test_unaligned_tensors_are_read_aligned(blanks: int) -> None:
 
 
 def test_written_tensors_are_aligned_whatever_their_dtypes() -> None:
-    body = safetensors.render({"a": np.ones(3, np.float16), "b": np.ones(3), "c": np.ones(1, np.float32), "version": 1})
+    body = safetensors_out.render(
+        {"a": np.ones(3, np.float16), "b": np.ones(3), "c": np.ones(1, np.float32), "version": 1}
+    )
     for array in (value for value in safetensors.parse(body).values() if isinstance(value, np.ndarray)):
         assert np.shares_memory(array, np.frombuffer(body, np.uint8))  # aligned, or it would have been copied
 
@@ -146,4 +148,4 @@ def test_no_answer_holds_what_is_not_finite(bad: float) -> None:
     ]
     for document in documents:
         with pytest.raises(NonFinite):
-            safetensors.render(document)
+            safetensors_out.render(document)

@@ -26,10 +26,16 @@ def refused(settings: Settings, rows: int, **what: bool) -> dict[str, int]:
 @pytest.mark.parametrize(("backprop", "each"), [(False, 2), (True, 6)])
 def test_operations_count_each_weight_and_example(backprop: bool, each: int) -> None:
     rows, count = 7, each * 7 * WEIGHTS
-    settings = Settings(max_estimated_operations=count)
-    assert admit_batch(settings, NETWORK, rows, backprop=backprop).operations == count
+    admit_batch(Settings(max_estimated_operations=count), NETWORK, rows, backprop=backprop)
     figures = refused(Settings(max_estimated_operations=count - 1), rows, backprop=backprop)
     assert figures == {"asked": count, "limit": count - 1}
+
+
+def test_what_is_no_product_takes_time_too() -> None:
+    narrow = Architecture(1, (Layer(1, "gelu"),) * 3, "quadratic", "float64")
+    assert admit_batch(Settings(), narrow, 1000, backprop=False).operations >= 3000 * 500
+    plain, each = (admit_batch(Settings(), NETWORK, 1000, backprop=True, per_example=one) for one in (False, True))
+    assert each.operations >= plain.operations + 1000 * PARAMETERS * 100
 
 
 @pytest.mark.parametrize("per_example", [False, True])
