@@ -9,6 +9,7 @@ BENCHMARKS = {
     "core": "a step, backprop and forward pass against bare matrix products, PyTorch, JAX and others, on the CPU",
     "gpu": "the same on a CUDA device, against PyTorch on that device",
     "store": "a commit of 100 KB to 400 MB, by one client and by 64, against a raw overwrite and its fdatasync",
+    "http": "what a request costs the server, against a bare ASGI echo, FastAPI with pydantic, MLServer and LitServe",
 }
 
 

@@ -5,20 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 from benchmarks.core.process import ROOT
+from benchmarks.environment import SetupError, environment
 
 __all__ = ["SetupError", "compiled_limit", "peers_python"]
 
 PEERS = ROOT / ".venv-bench"
 LOCK = ROOT / "requirements" / "bench.txt"
 TORCH = "torch==2.13.0"
-
-
-class SetupError(Exception):
-    """The peers' environment could not be made."""
 
 
 def compiled_limit(folder: Path) -> Path | None:
@@ -33,26 +29,6 @@ def compiled_limit(folder: Path) -> Path | None:
 
 
 def peers_python() -> Path:
-    """The interpreter of .venv-bench, which is made first where it is missing or not of the present lock.
-
-    Raises:
-        SetupError: the packages could not be installed.
-    """
-    python = PEERS / "bin" / "python"
-    stamp = PEERS / ".lock"
-    recipe = LOCK.read_text() + TORCH
-    if stamp.exists() and stamp.read_text() == recipe:
-        return python
-    print("bench: making .venv-bench with PyTorch, JAX and autograd (once; some minutes)", file=sys.stderr)
-    subprocess.run([sys.executable, "-m", "venv", "--clear", str(PEERS)], check=True)
-    _install(python, "--only-binary", ":all:", "--require-hashes", "-r", str(LOCK))
+    """The interpreter of .venv-bench. Raises `SetupError` where the packages could not be installed."""
     # PyTorch is not in the lock: see requirements/bench.in.
-    _install(python, "--only-binary", ":all:", TORCH)
-    stamp.write_text(recipe)
-    return python
-
-
-def _install(python: Path, *arguments: str) -> None:
-    command = [str(python), "-m", "pip", "--disable-pip-version-check", "--quiet", "install", *arguments]
-    if subprocess.run(command, check=False).returncode:
-        raise SetupError(f"could not install {arguments[-1]}; is the package index reachable?")
+    return environment(PEERS, LOCK, "PyTorch, JAX and autograd", [TORCH])

@@ -15,7 +15,7 @@ __all__ = ["Connection", "Reply", "Request"]
 
 @dataclass(frozen=True)
 class Request:
-    """A POST as it goes over the wire."""
+    """A request as it goes over the wire."""
 
     head: bytes
     body: bytes
@@ -33,6 +33,11 @@ class Request:
         lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
         lines += [f"content-length: {len(body)}", "", ""]
         return cls("\r\n".join(lines).encode(), body)
+
+    @classmethod
+    def get(cls, path: str, media: str = "*/*") -> Request:
+        """A GET that takes one media type."""
+        return cls(f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: {media}\r\n\r\n".encode(), b"")
 
 
 @dataclass(frozen=True)
