@@ -78,7 +78,6 @@ class LocalEngine(Caretaking):
         replays = Replays(backend, recompute, bounds)
         live = LiveNetworks(max_live_bytes, waiting)
         super().__init__(store, workers, live, backend, replays, required=require_if_match)
-        self._inline_operations = inline_operations
         self.compute = workers.compute
 
     @property
@@ -128,7 +127,6 @@ class LocalEngine(Caretaking):
             made = VersionRecord(record.version, "fork", record.created_at, origin)
             return await self._create(replace(source, record=record), made, body, guard)
 
-
     async def write(
         self, network: str, change: Callable[[Snapshot], Change], guard: Guard, operations: int, *, nbytes: int = 0
     ) -> Applied:
@@ -141,10 +139,13 @@ class LocalEngine(Caretaking):
                 async with live.turn:
                     current = await self._load(network, live)
                     check(guard, current.version, required=self._required)
-                    if is_logged(current.record.spec):  # it may wait for others that hold another number of threads
-                        operations = max(operations, self._inline_operations + 1)
                     changed = await self._workers.compute(
-                        lambda: self._changed(change, current), operations, network=network, nbytes=nbytes
+                        lambda: self._changed(change, current),
+                        operations,
+                        network=network,
+                        nbytes=nbytes,
+                        # It may wait for others that hold another number of threads.
+                        aside=is_logged(current.record.spec),
                     )
                     return await self._commit(live, current.record, changed, guard)
 

@@ -94,13 +94,18 @@ class Workers:
         """Seconds that all of them will take, by estimate."""
         return self._queue.backlog(perf_counter())
 
-    async def compute(self, work: Callable[[], T], operations: int, *, network: str = "", nbytes: int = 0) -> T:
-        """What `work` returns or raises. Raises `Overloaded` when too much is running or waiting already."""
+    async def compute(
+        self, work: Callable[[], T], operations: int, *, network: str = "", nbytes: int = 0, aside: bool = False
+    ) -> T:
+        """What `work` returns or raises; with `aside`, in a thread, however small it is.
+
+        Raises `Overloaded` when too much is running or waiting already.
+        """
         now = perf_counter()
         seconds = 0.0
         if operations > _TINY:
             seconds = self._pace.seconds(network, operations)
-        if self._is_small(operations, seconds):
+        if not aside and self._is_small(operations, seconds):
             answer = work()
             took = perf_counter() - now
             if operations > _TINY:
