@@ -85,6 +85,8 @@ class Running:
         if kind is None:
             raise Gone(f"This service does not know jobs of the kind {job.record.kind!r}.")
         if work.attempt > _ATTEMPTS:
+            if (landed := await self._landed(job, kind, work)) is not None:
+                return landed
             raise Interrupted(f"The service stopped {work.attempt - 1} times while it ran this job.")
         while not job.token.cancelled:
             try:
@@ -94,7 +96,7 @@ class Running:
                     raise
                 await pause(job.token, error.retry_after)
             else:
-                return found if found is not None else await self._after_cancelling(job, kind, work)
+                return found or await self._landed(job, kind, work) or Cancelled()
         return Cancelled()
 
     async def _once(self, job: LiveJob, kind: Kind, work: Work) -> Ended | None:
@@ -108,12 +110,12 @@ class Running:
             raise
         return None if job.work.cancelled() else job.work.result()
 
-    async def _after_cancelling(self, job: LiveJob, kind: Kind, work: Work) -> Outcome:
-        """A write that has reached the disk is not undone: its first answer is the job's."""
+    async def _landed(self, job: LiveJob, kind: Kind, work: Work) -> Ended | None:
+        """A write that has reached the disk is not undone: its first answer is the job's. None: nothing has."""
         service = self._service_of(job.record.owner)
         if kind.writes and await service.engine.look(work.network, replace(work.guard, if_match="*")) is not None:
             return await kind.run(service, work)
-        return Cancelled()
+        return None
 
     def _failed(self, job: LiveJob, error: Exception) -> Failure:
         failure = self._explain(error)

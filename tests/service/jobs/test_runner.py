@@ -24,7 +24,7 @@ from service.operations import Service
 from service.operations.views import seen_by
 from service.problems import face_of
 from service.settings import Settings
-from service.storage.jobs.base import JobRecord, JobStore
+from service.storage.jobs.base import JobEvent, JobRecord, JobStore
 
 ARCHITECTURE = Architecture(2, (Layer(1, "identity"),), "quadratic", "float64")
 BATCH = (np.array([[0.0, 1.0]]), np.array([[1.0]]))
@@ -179,7 +179,8 @@ def test_a_write_that_has_landed_is_not_undone_by_cancelling(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("key", [None, "mine"])
-def test_a_job_that_is_run_again_after_its_write_is_applied_once(tmp_path: Path, key: str | None) -> None:
+@pytest.mark.parametrize("deaths", [0, 3])
+def test_a_job_that_is_run_again_after_its_write_is_applied_once(tmp_path: Path, key: str | None, deaths: int) -> None:
     landed = asyncio.Event()
 
     async def first(service: Service, work: Work) -> Ended:
@@ -197,6 +198,8 @@ def test_a_job_that_is_run_again_after_its_write_is_applied_once(tmp_path: Path,
         await desk.jobs.stop()
         left = desk.store.job(job)
         assert (left.status, left.attempts) == ("queued", 0)
+        if deaths:  # it is not run again, and has succeeded all the same
+            desk.store.update(replace(left, status="running", attempts=deaths), JobEvent(90, "status", {})).result()
         later = Desk(running, {"step": Kind(_step, writes=True)})
         await later.jobs.start()
         assert (await later.end(job)).status == "succeeded"
