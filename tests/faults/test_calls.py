@@ -188,3 +188,24 @@ def test_a_fault_while_a_store_opens_or_closes_loses_nothing(
         run = runs.run(folder, thread, fault, script="reopen")
         assert run.closed or run.unopened or run.status == -9, f"{fault}: {run}"
         checked(store, folder, fault, replace(run, done=crashed.done))
+
+
+@needs_power_loss
+@pytest.mark.parametrize(("store", "thread"), [("inline", "main"), ("slots", "main")])
+def test_killed_twice_and_then_without_power_loses_nothing(
+    runs: Runner, place: Path, store: str, thread: str, full: bool
+) -> None:
+    """The second time while a store opens, or closes, on what the first has left in memory alone."""
+    first = Fault("writer", "fdatasync", 10, "signal=SIGKILL")
+    with disk(place, 32) as drive:
+        folder = drive.mount / "data"
+        runs.run(folder, "writer", first)
+        every = list(calls(runs.run(folder, thread, script="reopen"), thread, "signal=SIGKILL", full))
+        for fault in every if full else every[::5]:
+            drive.format()
+            crashed = runs.run(folder, "writer", first)
+            assert crashed.status == -9
+            run = runs.run(folder, thread, fault, script="reopen")
+            lose_power(drive, folder, None)
+            checked(store, folder, fault, replace(run, done=crashed.done))
+    print(f"{store}, {thread}: {len(every if full else every[::5])} kills after a kill")
