@@ -14,9 +14,11 @@ from typing import Any
 from service.storage.base import NetworkRecord, VersionRecord
 from service.storage.retention import Retention
 from service.storage.sqlite import SqliteStore
-from tests.contracts.drawings import SPEC, commit, receipt, state
+from tests.contracts.drawings import SPEC, commit, receipt, state, take
 
 ROWS, SLOTS, KILLED, DELETED = "net_rows", "net_slots", "net_killed", "net_deleted"
+STEPS, STEPS_SINCE = "net_steps", 6
+"""A network with versions that are kept as steps, and the form of the tables that first could have one."""
 AT = "2026-01-02T03:04:05.678901Z"
 
 
@@ -28,7 +30,7 @@ def made(store: SqliteStore, network: str) -> None:
 
 
 def main(folder: str) -> None:
-    """Networks in rows and in slots, one deleted, and one whose steps are in the log of a process that was killed."""
+    """Networks in rows and in slots, one with steps, one deleted, and one that a killed process left in its log."""
     limits: dict[str, Any] = {"retention": Retention(versions=3), "spare_bytes": 0}
     store = SqliteStore(Path(folder), **limits)
     for network in (ROWS, DELETED):
@@ -36,6 +38,11 @@ def main(folder: str) -> None:
     for version in range(1, 7):
         commit(store, ROWS, version, key=f"key-{version}")
     store.delete_network(DELETED).result(30)
+    made(store, STEPS)
+    for version in (1, 2, 4):
+        if version == 4:
+            commit(store, STEPS, 3, key="key-3")
+        take(store, STEPS, version, key=f"key-{version}")
     store.close()
     store = SqliteStore(Path(folder), inline_bytes=0, **limits)
     made(store, SLOTS)
