@@ -62,7 +62,8 @@ _BATCH: Final = {"inputs": [[0.0, 1.0], [1.0, 1.0]], "targets": [[1.0], [0.0]]}
 def _described(spec: dict[str, Any], identity: str, parameters: int) -> dict[str, Any]:
     layers = [{"layer": number, **layer} for number, layer in enumerate(spec["layers"], 2)]
     rest = {"parameter_count": parameters, "version": 0, "created_at": _TIME, "updated_at": _TIME, "backend": "numpy"}
-    return {"id": identity, "initializer": None, "seed": None, **spec, "layers": layers, **rest}
+    defaults = {"initializer": None, "seed": None, "durability": "full"}
+    return {"id": identity, **defaults, **spec, "layers": layers, **rest}
 
 
 _SMALL_MADE: Final = _described(_SMALL, "net_4wq5wr2v7nd6xk3mzjyp2cta", 9)

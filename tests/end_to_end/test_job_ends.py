@@ -272,12 +272,14 @@ def test_what_does_not_finish_in_time_is_run_again_and_not_held_against_it(launc
 def test_a_wait_ends_with_the_process(launch: Callable[..., Running]) -> None:
     running = launch("--job-workers", "1")
     client, watcher = running.client(), running.client()
-    busy(client)
-    waiting = ask(client, f"{make(client)}/feedforward", BATCH)
+    path = make(client, SLOW)
+    # Its turn comes after all of the others, which take seconds together.
+    *_, waiting = [ask(client, f"{path}/backprop", SLOW_BATCH) for _ in range(6)]
     with ThreadPoolExecutor(1) as threads:
         answer = threads.submit(client.get, waiting, params={"wait": 60})
         # The question is a running request itself.
         while "gradwire_requests_running 2.0" not in watcher.get("/metrics").text:
+            assert not answer.done(), answer.result().text
             time.sleep(0.005)
         begun = time.monotonic()
         running.terminate()
