@@ -64,7 +64,7 @@ class Client:
             if answer.status_code == 202:
                 location = self.jobs.setdefault(self._key(step), answer.headers["location"])
                 assert location == answer.headers["location"], "a job has become another one"
-            elif answer.status_code == 507 and self._key(step) in self.jobs:
+            elif self._key(step) in self.jobs and _has_not_written(answer):
                 self.keys[step] = f"{self._key(step)}-again"
             else:
                 known = answer.status_code in KNOWN or excused or self.server.dying
@@ -102,6 +102,11 @@ class Client:
         if self._client is not None:
             self._client.close()
             self._client = None
+
+
+def _has_not_written(answer: httpx.Response) -> bool:
+    """Whether a job ended without its step: it found no room, or the server died under it too often."""
+    return answer.status_code == 507 or answer.json().get("type") == "/problems/interrupted"
 
 
 def together(clients: list[Client]) -> list[threading.Thread]:
