@@ -9,8 +9,10 @@ import numpy as np
 Array = np.ndarray
 
 RATE, MOMENTUM = 0.05, 0.5
-SHAPES = [(3, 4, 2), (5, 8, 3), (2, 6, 2), (300, 1000, 2)]
+SHAPES = [(3, 4, 2), (5, 8, 3), (2, 6, 2), (20, 300, 2), (300, 1000, 2)]
 """Inputs, tanh units, sigmoid units of each network. With its momentum, the last one is too large for a row of the store."""
+REPLAYED = {2, 3}
+"""The networks whose steps are kept in place of their numbers."""
 
 
 def spec(number: int) -> dict[str, Any]:
@@ -21,12 +23,13 @@ def spec(number: int) -> dict[str, Any]:
         "initializer": "scaled_gaussian",
         "seed": number,
         "dtype": "float64",
+        "durability": "replay" if number in REPLAYED else "full",
     }
 
 
 def network_of(step: int) -> int:
     """One step of 17 is of the large network, which takes longer; all clients have some of these."""
-    return 3 if step % 17 == 16 else step % 3
+    return 4 if step % 17 == 16 else step % 4
 
 
 def batch(step: int, network: int | None = None) -> tuple[Array, Array]:
