@@ -134,5 +134,5 @@ class Settings(BaseSettings):
     replay_bytes: int = Field(
         16 * 2**20, ge=0, description="... while their records take no more bytes than this or than the numbers, ..."
     )
-    replay_seconds: float = Field(10.0, ge=0, description="... and took no longer than this to compute.")
+    replay_seconds: float = Field(30.0, ge=0, description="... and took no longer than this to compute.")
     max_checkpoints: int = Field(100, ge=0, le=10_000, description="Checkpoints of a network.")

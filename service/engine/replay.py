@@ -45,7 +45,7 @@ class Bounds:
     steps: int = 64
     nbytes: int = 16 * 2**20
     """Of records; where the numbers themselves are larger, as much as they are."""
-    seconds: float = 10.0
+    seconds: float = 30.0
     """As long as the steps took."""
 
 

@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 
+import numpy as np
+
 from core.backend import Backend
 from core.network import Parameters
 from core.numerics import numerics
 from core.optimizers import OptimizerState, Options, make_options
 from core.step import Step
-from core.types import Array
+from core.types import HostArray
 from service.engine.base import Snapshot
 from service.operations.batches import on_device
 from service.operations.workspaces import Way, Workspaces
@@ -41,13 +43,18 @@ class LoggedSteps:
         """What computes here, by name and version."""
         return self._numerics
 
-    def take(self, current: Snapshot, x: Array, y: Array, options: Options) -> tuple[Step, StepRecord]:
-        """The step that a batch on the device makes, and its record."""
-        way = self._workspaces.way(current, len(x))
+    def take(
+        self, current: Snapshot, inputs: HostArray, targets: HostArray, options: Options
+    ) -> tuple[Step, StepRecord]:
+        """The step that a batch makes, and its record."""
+        way = self._workspaces.way(current, len(inputs))
         how = {"path": "compiled" if way.compiled else "plain", "threads": str(way.threads)}
         kept = {"kind": options.kind, **asdict(options)}
-        inputs, targets = self._backend.to_host(x), self._backend.to_host(y)
-        record = StepRecord(inputs, targets, kept, {**self._numerics, **how})
+        # In one piece, as they will be read: products of arrays that lie otherwise may have other bits.
+        inputs, targets = np.ascontiguousarray(inputs), np.ascontiguousarray(targets)
+        x, y = on_device(self._backend, current.architecture, inputs, targets)
+        to_host = self._backend.to_host
+        record = StepRecord(to_host(x), to_host(y), kept, {**self._numerics, **how})
         return self._workspaces.step_by(way, current, x, y, options), record
 
     def __call__(self, current: Snapshot, step: StepRecord) -> tuple[Parameters, OptimizerState]:

@@ -39,10 +39,10 @@ async def sgd_step(
     backend = service.engine.backend
 
     def change(current: Snapshot) -> Change:
-        x, y = on_device(backend, current.architecture, inputs, targets)
         if is_logged(current.record.spec):
-            step, record = service.steps.take(current, x, y, options)
+            step, record = service.steps.take(current, inputs, targets, options)
         else:
+            x, y = on_device(backend, current.architecture, inputs, targets)
             step, record = service.workspaces.step(current, x, y, options), None
         said = {"cost": step.cost, "gradient_norm": step.gradient_norm}
         return Change(step.parameters, step.state, "sgd-step", summary=said, body=said, step=record)
