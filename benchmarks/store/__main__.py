@@ -21,6 +21,7 @@ from benchmarks.http.process import Failure
 from benchmarks.store import report
 from benchmarks.store.cases import CASES, QUICK, Case
 from benchmarks.store.measure import commits, rates, slots
+from benchmarks.store.modes import modes
 from benchmarks.store.over_http import steps
 from benchmarks.store.subjects import Wrong
 
@@ -65,6 +66,8 @@ def measured(case: Case, folder: Path, options: argparse.Namespace) -> dict[str,
         wanted = LONG_RUN if options.full else 10 if options.quick else case.count
         found = slots(case, folder, wanted, lambda step: print(f"bench: {step} steps", file=sys.stderr))
         kind = "slots"
+    elif case.optimizer is not None:
+        kind, found = "modes", modes(case, folder, count)
     elif case.name == "http":
         kind, found = "http", steps(case, folder, count)
     elif case.clients > 1:
@@ -72,7 +75,7 @@ def measured(case: Case, folder: Path, options: argparse.Namespace) -> dict[str,
     else:
         kind, found = "commits", commits(case, folder, count)
     about = {"case": case.name, "title": case.title, "kind": kind, "nbytes": case.nbytes, "clients": case.clients}
-    return {**about, "bar": case.bar, **found}
+    return {**about, "bar": case.bar, "optimizer": case.optimizer, **found}
 
 
 def run(options: argparse.Namespace, target: Path) -> dict[str, Any]:
@@ -120,7 +123,8 @@ def main(arguments: Sequence[str]) -> int:
         print(f"bench: written to {target}", file=sys.stderr)
     print(report.text(results))
     if options.markdown:
-        document.fill(DOCUMENT, "store", report.markdown(results))
+        for name, part in report.parts(results):
+            document.fill(DOCUMENT, name, report.markdown(part))
     return 0
 
 

@@ -9,7 +9,7 @@ __all__ = ["CASES", "QUICK", "Case"]
 
 @dataclass(frozen=True)
 class Case:
-    """One row. Without `clients` it is a run of its own kind (`slots`, `http`)."""
+    """One row. Without `clients` it is a run of its own kind (`slots`, `http`, and whatever has an optimizer)."""
 
     name: str
     title: str
@@ -19,6 +19,8 @@ class Case:
     burst: int = 1
     """Operations in turn before the other one has its turn."""
     clients: int = 1
+    optimizer: str | None = None
+    """Of steps that are kept as numbers and as records, in turns."""
     bar: float | None = None
     """One client: at most so many times a raw overwrite. Many: at least so many times its rate. Slots: at most so many."""
 
@@ -35,6 +37,12 @@ CASES = {
         Case("many-100kb", "100 KB", 100_000, 0, clients=64, bar=1.0),
         Case("slots", "10 MB", 10_000_000, 500, clients=0, bar=4.0),
         Case("http", "784-30-10, a batch of 10", 95_440, 800, 16, clients=0, bar=2.5),
+        Case("replay-100kb", "100 KB", 100_000, 640, 16, clients=0, optimizer="sgd"),
+        Case("replay-1mb", "1 MB", 1_000_000, 640, 8, clients=0, optimizer="sgd"),
+        Case("replay-10mb", "10 MB", 10_000_000, 260, 4, clients=0, optimizer="sgd"),
+        Case("replay-100mb", "100 MB", 100_000_000, 70, clients=0, optimizer="sgd"),
+        Case("replay-100mb-adam", "100 MB", 100_000_000, 70, clients=0, optimizer="adam"),
+        Case("replay-400mb", "400 MB", 400_000_000, 20, clients=0, optimizer="sgd"),
     )
 }
 QUICK = ("100kb", "many-100kb")

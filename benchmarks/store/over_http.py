@@ -25,10 +25,10 @@ from benchmarks.store.measure import percentiles
 from benchmarks.store.subjects import Overwrite, Wrong
 from core import Parameters, Trainer
 
-__all__ = ["steps"]
+__all__ = ["JSON", "SAFETENSORS", "ask", "serving", "steps"]
 
 _NETWORK = CASES["a"]
-_JSON, _SAFETENSORS = "application/json", "application/vnd.safetensors"
+JSON, SAFETENSORS = "application/json", "application/vnd.safetensors"
 
 
 def steps(case: Case, folder: Path, count: int) -> dict[str, Any]:
@@ -39,14 +39,14 @@ def steps(case: Case, folder: Path, count: int) -> dict[str, Any]:
     ours: list[float] = []
     computation: list[float] = []
     overwrite = Overwrite(folder / "raw", problem.vector.nbytes)
-    with _serving(folder / "served") as connection:
+    with serving(folder / "served") as connection:
         network = _created(connection)
         request = _step(network, problem.batches[0])
         for _ in range(100):
-            _ask(connection, request)
+            ask(connection, request)
         for _ in range(-(-count // case.burst)):
             raw += [overwrite() for _ in range(case.burst)]
-            ours += [_ask(connection, request) for _ in range(case.burst)]
+            ours += [ask(connection, request) for _ in range(case.burst)]
             computation += [_computed(trainer, problem.batches[0]) for _ in range(case.burst)]
         reply = connection.exchange(Request(f"GET {network} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n".encode(), b""))
         if json.loads(reply.body)["version"] != 100 + len(ours):
@@ -60,7 +60,8 @@ def steps(case: Case, folder: Path, count: int) -> dict[str, Any]:
     }
 
 
-def _ask(connection: Connection, request: Request) -> float:
+def ask(connection: Connection, request: Request) -> float:
+    """A step; the seconds until it was answered."""
     reply = connection.exchange(request)
     if reply.status != 200:
         raise Wrong(f"a step was answered with {reply.status}: {bytes(reply.body[:300])!r}")
@@ -76,18 +77,19 @@ def _computed(trainer: Trainer, batch: Batch) -> float:
 def _created(connection: Connection) -> str:
     layers = [{"units": units, "activation": "sigmoid"} for units in _NETWORK.sizes[1:]]
     spec = {"inputs": _NETWORK.sizes[0], "layers": layers, "cost": "quadratic", "dtype": "float32", "seed": 0}
-    reply = connection.exchange(Request.post("/v1/networks", _JSON, json.dumps(spec).encode()))
+    reply = connection.exchange(Request.post("/v1/networks", JSON, json.dumps(spec).encode()))
     return f"/v1/networks/{json.loads(reply.body)['id']}"
 
 
 def _step(network: str, batch: Batch) -> Request:
     options = {"optimizer": {"kind": "sgd", "learning_rate": _NETWORK.learning_rate}}
     body = save({"inputs": batch.x, "targets": batch.y}, {"json": json.dumps(options)})
-    return Request.post(f"{network}/sgd-step", _SAFETENSORS, body)
+    return Request.post(f"{network}/sgd-step", SAFETENSORS, body)
 
 
 @contextmanager
-def _serving(folder: Path) -> Iterator[Connection]:
+def serving(folder: Path) -> Iterator[Connection]:
+    """A connection to a server on a folder, which is killed in the end."""
     port = free_port()
     program = Path(sys.executable).with_name("gradwire")
     server = Server("gradwire", [str(program), "serve", "--port", str(port), "--data", str(folder)], port)

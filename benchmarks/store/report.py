@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.document import table
 
-__all__ = ["markdown", "missed", "text"]
+__all__ = ["markdown", "missed", "parts", "text"]
 
 Record = dict[str, Any]
 Table = tuple[str, list[str], list[list[str]]]
@@ -40,6 +40,17 @@ def _tables(results: Record) -> Iterator[Table]:
         header = ["network", "raw p50", "computation p50", "step p50", "(step - computation) / raw", "bar", "step p99"]
         yield "A step over HTTP, one client, microseconds", header, [_step(record)]
 
+    modes = [record for record in records if record["kind"] == "modes"]
+    if modes:
+        header = ["parameters", "optimizer", "record", "whole p50", "record p50"]
+        yield (
+            "A step as numbers and as a record, in the store alone, microseconds",
+            header,
+            [_kept(one) for one in modes],
+        )
+        header = ["parameters", "optimizer", "whole p50", "record p50", "ratio", "whole p99", "record p99", "crash"]
+        yield "The same over HTTP, and computed again after a crash", header, [_answered(one) for one in modes]
+
 
 def _commit(record: Record) -> list[str]:
     raw, ours = record["raw"], record["store"]
@@ -61,6 +72,17 @@ def _slots(record: Record) -> list[str]:
 def _step(record: Record) -> list[str]:
     times = [_number(record[name]["p50"]) for name in ("raw", "computation", "store")]
     return [record["title"], *times, f"{record['ratio']:.2f}", _bar(record), _number(record["store"]["p99"])]
+
+
+def _kept(record: Record) -> list[str]:
+    times = [_number(record[name]["p50"]) for name in ("store_whole", "store_record")]
+    return [record["title"], record["optimizer"], f"{_number(record['record_bytes'] / 1e3)} KB", *times]
+
+
+def _answered(record: Record) -> list[str]:
+    p50, p99 = ([_number(record[name][which]) for name in ("whole", "record")] for which in ("p50", "p99"))
+    crash = f"{record['again']['steps']} steps in {_number(record['again']['seconds'])} s"
+    return [record["title"], record["optimizer"], *p50, f"{record['ratio']:.2f}", *p99, crash]
 
 
 def _bar(record: Record) -> str:
@@ -85,6 +107,14 @@ def text(results: Record) -> str:
         for first, *cells in (header, *rows):
             lines.append("  ".join((first.ljust(widths[0]), *map(str.rjust, cells, widths[1:]))))
     return "\n".join([*lines, "", *_short(results)])
+
+
+def parts(results: Record) -> Iterator[tuple[str, Record]]:
+    """What is measured of each part of the documentation, by its name."""
+    for name, is_part in (("store", lambda kind: kind != "modes"), ("replay", lambda kind: kind == "modes")):
+        records = [record for record in results["records"] if is_part(record["kind"])]
+        if records:
+            yield name, {**results, "records": records}
 
 
 def markdown(results: Record) -> str:

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from service.storage.base import NetworkRecord, NetworkState, Receipt, Store, VersionRecord, timestamp
+from service.storage.base import NetworkRecord, NetworkState, Receipt, StepRecord, Store, VersionRecord, timestamp
+from service.storage.digests import digest_of
 
-__all__ = ["Client", "Overwrite", "Wrong"]
+__all__ = ["Client", "Logger", "Overwrite", "Wrong"]
 
 _SPEC = {
     "inputs": 784,
@@ -60,10 +61,10 @@ class Overwrite:
 class Client:
     """Trains one network of its own: a version after the other, the next when the last is on disk."""
 
-    def __init__(self, store: Store, number: int, nbytes: int) -> None:
+    def __init__(self, store: Store, number: int, nbytes: int, optimizer: str = "sgd") -> None:
         self.network, self.version = f"net_{number}", 0
         self._store = store
-        self._states = [NetworkState(_numbers(nbytes, seed)) for seed in range(2)]
+        self._states = [_state(nbytes, seed, optimizer) for seed in range(2)]
         at = timestamp()
         record = NetworkRecord(self.network, None, _SPEC, 0, at, at)
         store.create_network(record, self._states[0], VersionRecord(0, "create", at)).result()
@@ -81,7 +82,10 @@ class Client:
         made = VersionRecord(self.version, "sgd-step", timestamp(), said)
         body = {"version": self.version, **said}
         receipt = Receipt(self.network, f"step-{self.version}", "f" * 64, 200, self.version, body)
-        return self._store.commit_version(self.network, before, self._states[self.version % 2], made, receipt)
+        return self._store.commit_version(self.network, before, self._kept(self.version), made, receipt)
+
+    def _kept(self, version: int) -> NetworkState | StepRecord:
+        return self._states[version % 2]
 
     def go_on_until(self, end: float, done: Callable[[], None]) -> None:
         """A commit after the other, until a time of the clock; `done` is called when the last is on disk."""
@@ -103,6 +107,35 @@ class Client:
             raise Wrong(f"{self.network} is not at version {self.version}")
         if kept.parameters.tobytes() != wanted.parameters.tobytes():
             raise Wrong(f"the numbers of {self.network} are not those that were kept")
+
+
+class Logger(Client):
+    """A client whose steps are kept as records of `batch`, but for every 64th; each has the digest of what it made."""
+
+    batch: tuple[np.ndarray, np.ndarray]
+
+    def _kept(self, version: int) -> NetworkState | StepRecord:
+        state = super()._kept(version)
+        if version % 64 == 0 or not isinstance(state, NetworkState):
+            return state
+        options = {"kind": "sgd", "learning_rate": 0.001}
+        return StepRecord(*self.batch, options, {"measured": "not computed"}, digest_of(state))
+
+    def check(self) -> None:
+        """Raise `Wrong` unless the newest version is there with its step, or its numbers, and its receipt."""
+        trail = self._store.trail(self.network)
+        receipt = self._store.receipt(self.network, f"step-{self.version}")
+        if trail.version + len(trail.steps) != self.version or receipt is None:
+            raise Wrong(f"{self.network} is not at version {self.version}")
+        if trail.steps and trail.steps[-1].inputs.tobytes() != self.batch[0].tobytes():
+            raise Wrong(f"the step of {self.network} is not the one that was kept")
+
+
+def _state(nbytes: int, seed: int, optimizer: str) -> NetworkState:
+    vector = _numbers(nbytes, seed)
+    if optimizer == "sgd":
+        return NetworkState(vector)
+    return NetworkState(vector, optimizer, {"mean": vector / 2, "square": vector / 3})
 
 
 def _numbers(nbytes: int, seed: int) -> np.ndarray:

@@ -13,6 +13,7 @@ from benchmarks.store import report
 from benchmarks.store.__main__ import main, parse
 from benchmarks.store.cases import CASES, Case
 from benchmarks.store.measure import commits, rates, slots
+from benchmarks.store.modes import modes
 from benchmarks.store.over_http import steps
 from benchmarks.store.subjects import Client, Wrong
 from tests.contracts import stores
@@ -47,6 +48,15 @@ def test_a_step_over_http_is_timed_on_a_server(tmp_path: Path) -> None:
     assert found["store"]["p50"] > found["computation"]["p50"] > 0
 
 
+def test_steps_as_numbers_and_as_records_end_at_the_same_bits(tmp_path: Path) -> None:
+    found = modes(CASES["replay-100kb"], tmp_path, 70)
+    assert found["again"]["steps"] == (2 + found["record"]["count"]) % 64
+    for name in ("store_whole", "store_record", "whole", "record"):
+        assert found[name]["p50"] > 0
+        assert found[name]["count"] >= 70
+    assert found["record_bytes"] == 32 * (160 + 32) * 4
+
+
 def test_a_store_that_forgets_is_an_error(tmp_path: Path) -> None:
     store = stores.inline(tmp_path)
     client = Client(store, 0, 4000)
@@ -77,6 +87,13 @@ def record(kind: str, ratio: float, bar: float | None) -> dict[str, Any]:
         "slots": 3,
         "bytes_used": 3e7,
         "steps_a_second": 50.0,
+        "optimizer": "sgd",
+        "record_bytes": 24_000,
+        "store_whole": times,
+        "store_record": times,
+        "whole": times,
+        "record": times,
+        "again": {"steps": 7, "seconds": 0.5},
     }
 
 
@@ -92,18 +109,20 @@ def test_bars_are_ceilings_but_for_rates() -> None:
 def test_an_earlier_run_is_reported_and_fills_the_document(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    records = [record(kind, 2.5, 2.0) for kind in ("commits", "rates", "slots", "http")]
+    records = [record(kind, 2.5, 2.0) for kind in ("commits", "rates", "slots", "http")] + [record("modes", 2.5, None)]
     machine = {"processor": "p", "processors": 2, "memory_gb": 1, "system": "s"}
     results = {"date": "2000-01-01", "machine": machine, "file_system": "ext4", "sqlite": "3", "records": records}
     (tmp_path / "run.json").write_text(json.dumps(results))
     page = tmp_path / "performance.md"
     begin, end = document.markers("store")
-    page.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
+    own = document.markers("replay")
+    page.write_text(f"before\n{begin}\nold\n{end}\nbetween\n{own[0]}\nold\n{own[1]}\nafter\n")
     monkeypatch.setattr("benchmarks.store.__main__.DOCUMENT", page)
     assert main(["--report", str(tmp_path / "run.json"), "--markdown"]) == 0
     filled = page.read_text()
     assert filled.startswith(f"before\n{begin}\nMeasured by `./dev bench store` on 2000-01-01:\n")
-    assert filled.endswith(f"{end}\nafter\n")
+    assert filled.endswith(f"| 100 KB | sgd | 100 | 100 | 2.50 | 200 | 200 | 7 steps in 0.5 s |\n{own[1]}\nafter\n")
+    assert f"{end}\nbetween\n{own[0]}\nMeasured by" in filled
     assert "| 100 KB | 100 | 100 | 2.50 | 2 | 200 | 200 | 5,000 | 500 |" in filled
     assert "* short of its bar: x: 2.50, the bar at most 2" in filled
     assert "short of its bar: x: 2.50, the bar at most 2" in capsys.readouterr().out
