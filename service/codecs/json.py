@@ -6,7 +6,7 @@ through the body again and says what and where.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -23,6 +23,8 @@ _MISLEADING: Final = np.uint32(0x15AE43FD).view(np.float32)
 """The one float32 (with its negative) whose shortest digits, 7.038531e-26, a reader that goes by way of float64 takes for
 its neighbor: float64 rounds them to exactly half way. All others were tried."""
 
+_PIECE: Final = 2**18
+"""Bytes of an array that are written at once: some milliseconds, during which no other thread goes on."""
 _FLOAT32: Final = np.dtype(np.float32)
 
 
@@ -92,8 +94,14 @@ class Rendering:
         require_finite(self._leaves)  # orjson would write them as null
         document = self._document
         if self._leaves and any(map(_misleads, self._leaves)):
-            document = _widened(document)
-        return orjson.dumps(document, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY)
+            document = _with_arrays(document, _widened)
+        if any(isinstance(leaf, np.ndarray) and leaf.nbytes > _PIECE for leaf in self._leaves):
+            document = _with_arrays(document, _in_pieces)
+        return _text(document)
+
+
+def _text(value: object) -> bytes:
+    return orjson.dumps(value, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def render(document: Mapping[str, Any]) -> bytes:
@@ -107,13 +115,27 @@ def _misleads(leaf: object) -> bool:
     return bool((np.abs(leaf) == _MISLEADING).any())  # type: ignore[call-overload]
 
 
-def _widened(value: Any) -> Any:
-    """The document with its float32 arrays that mislead as float64, which writes all the digits that they need."""
+def _with_arrays(value: Any, changed: Callable[[Any], Any]) -> Any:
+    """The document with each of its leaves changed."""
     if isinstance(value, dict):
-        return {key: _widened(item) for key, item in value.items()}
+        return {key: _with_arrays(item, changed) for key, item in value.items()}
     if isinstance(value, list):
-        return [_widened(item) for item in value]
-    return value.astype(np.float64) if _misleads(value) else value
+        return [_with_arrays(item, changed) for item in value]
+    return changed(value)
+
+
+def _widened(leaf: Any) -> Any:
+    """A float32 array that misleads as float64, which writes all the digits that it needs; any other as it is."""
+    return leaf.astype(np.float64) if _misleads(leaf) else leaf
+
+
+def _in_pieces(leaf: Any) -> Any:
+    """A large array as its text, written some rows at a time, so that other threads go on in between."""
+    if not isinstance(leaf, np.ndarray) or leaf.nbytes <= _PIECE or not leaf.ndim:
+        return leaf
+    rows = max(1, _PIECE * len(leaf) // leaf.nbytes)
+    pieces = [_text(leaf[at : at + rows])[1:-1] for at in range(0, len(leaf), rows)]
+    return orjson.Fragment(b"".join((b"[", b",".join(pieces), b"]")))
 
 
 def _plain(value: object) -> object:

@@ -10,6 +10,9 @@ import threading
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
+
+from service.codecs import pieces
 
 try:
     import simdjson
@@ -22,11 +25,15 @@ AVAILABLE: Final = simdjson is not None
 
 SMALLEST: Final = 512
 """Bytes of a body below which the careful reader is as fast."""
+PIECE: Final = 2**19
+"""Bytes of rows that are read at once: the parser keeps to the cache, and lets other threads go on in between."""
 _KEPT: Final = 8 * 2**20
-"""Bytes of a body up to which a thread keeps the parser, whose memory is some four times that, for the next one."""
+"""Bytes of a text up to which a thread keeps the parser, whose memory is some four times that, for the next one."""
 _MOST_FIELDS: Final = 32
 """Fields of an object, more than any has; each is looked up from the first on, so that many would take minutes."""
 _BRACKET: Final = ord("[")
+
+Matrix = npt.NDArray[np.float64]
 
 
 class WithMatrices(dict[str, Any]):
@@ -48,21 +55,66 @@ class _Parsers(threading.local):
 _parsers: Final = _Parsers()
 
 
-def read(body: bytes | bytearray, smallest: int = SMALLEST) -> WithMatrices | None:
+def read(body: bytes | bytearray, smallest: int = SMALLEST, *, piece: int = PIECE) -> WithMatrices | None:
     """The object in a JSON text, or None where the careful reader has to look."""
     if simdjson is None or len(body) < smallest or b"\\" in body or body.startswith(b"\xef\xbb\xbf"):
         return None
-    reading = _Reading()
     try:
-        found = reading.document(_parser(len(body)), body)
+        found = _document(body) if len(body) <= piece else _in_pieces(body, piece)
     except (_Odd, ValueError, TypeError, RuntimeError):
-        return None
-    # Every bracket is one of a list that was met: none hides among the numbers, whose nesting the parser has lost.
-    if np.count_nonzero(np.frombuffer(body, np.uint8) == _BRACKET) != reading.lists:
         return None
     document = WithMatrices(found)
     document.body = body
     return document
+
+
+def _document(text: bytes | bytearray, taken: list[Matrix] | None = None) -> dict[str, Any]:
+    """The object in a text, in which `taken` stand in the places that `pieces.marked` has for them."""
+    reading = _Reading(taken or [])
+    root = _parser(len(text)).parse(text)
+    if type(root) is not simdjson.Object:
+        raise _Odd
+    found = reading.fields(root)
+    _require_lists(text, reading.lists)
+    return found
+
+
+def _in_pieces(body: bytes | bytearray, size: int) -> dict[str, Any]:
+    """As `_document`, its matrices read some rows at a time and put into the places that they were taken from."""
+    text = bytearray()
+    matrices: list[Matrix] = []
+    at = 0
+    while (begin := pieces.next_matrix(body, at)) >= 0:
+        rows = pieces.Rows(body, begin, size)
+        matrices.append(np.concatenate(_alike([_rows(piece) for piece in rows])))
+        text += memoryview(body)[at:begin]
+        text += pieces.marked(len(matrices) - 1)
+        at = rows.end
+    if not matrices:
+        return _document(body)
+    text += memoryview(body)[at:]
+    return _document(text, matrices)
+
+
+def _rows(text: bytes) -> Matrix:
+    root = _parser(len(text)).parse(text)
+    reading = _Reading([])
+    reading.lists += 1
+    found = reading.matrix(root, len(root[0]))
+    _require_lists(text, reading.lists)
+    return found
+
+
+def _alike(parts: list[Matrix]) -> list[Matrix]:
+    if len({part.shape[1] for part in parts}) != 1:
+        raise _Odd
+    return parts
+
+
+def _require_lists(text: bytes | bytearray, count: int) -> None:
+    """Every bracket is one of a list that was met: none hides among the numbers, whose nesting the parser has lost."""
+    if np.count_nonzero(np.frombuffer(text, np.uint8) == _BRACKET) != count:
+        raise _Odd
 
 
 def _parser(size: int) -> Any:
@@ -76,16 +128,11 @@ def _parser(size: int) -> Any:
 class _Reading:
     """One pass through a parsed text; nothing of the parser's is alive after it."""
 
-    def __init__(self) -> None:
+    def __init__(self, taken: list[Matrix]) -> None:
         self.lists = 0
+        self._taken = taken
 
-    def document(self, parser: Any, body: bytes | bytearray) -> dict[str, Any]:
-        root = parser.parse(body)
-        if type(root) is not simdjson.Object:
-            raise _Odd
-        return self._fields(root)
-
-    def _fields(self, value: Any) -> dict[str, Any]:
+    def fields(self, value: Any) -> dict[str, Any]:
         if len(value) > _MOST_FIELDS:
             raise _Odd
         names = set(value.keys())
@@ -95,8 +142,11 @@ class _Reading:
 
     def _value(self, value: Any) -> Any:
         if type(value) is simdjson.Object:
-            return self._fields(value)
-        return self._list(value) if type(value) is simdjson.Array else value
+            return self.fields(value)
+        if type(value) is simdjson.Array:
+            return self._list(value)
+        place = pieces.place(value) if self._taken and type(value) is str else None
+        return value if place is None else self._taken[place]
 
     def _list(self, value: Any) -> Any:
         self.lists += 1
@@ -104,13 +154,16 @@ class _Reading:
         if type(first) is simdjson.Object:
             return [self._value(item) for item in value]
         if type(first) is simdjson.Array:
-            return self._matrix(value, len(first))
+            return self.matrix(value, len(first))
         items = value.as_list()
-        if any(type(item) in {list, dict} for item in items):
+        if any(type(item) in {list, dict} or self._is_taken(item) for item in items):
             raise _Odd
         return items
 
-    def _matrix(self, rows: Any, columns: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def _is_taken(self, item: object) -> bool:
+        return bool(self._taken) and type(item) is str and pieces.place(item) is not None
+
+    def matrix(self, rows: Any, columns: int) -> Matrix:
         count = len(rows)
         if not columns or any(type(row) is not simdjson.Array or len(row) != columns for row in rows):
             raise _Odd

@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -164,3 +165,13 @@ def test_huge_numbers_are_finite() -> None:
     for dtype in (np.float32, np.float64):
         array = np.full((2, 2), np.finfo(dtype).max)
         assert cast(numbers(json.parse(json.render({"a": array}))["a"], 2), dtype, "").tobytes() == array.tobytes()
+
+
+@pytest.mark.parametrize("shape", [(400_000,), (3, 200_000), (1000, 300), (2, 300, 500)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_large_arrays_are_written_in_pieces_to_the_same_text(shape: tuple[int, ...], dtype: type) -> None:
+    array = np.random.default_rng(1).standard_normal(shape).astype(dtype)
+    document = {"outputs": array, "layers": [{"layer": 2, "turned": array.T, "small": array.ravel()[:3]}], "version": 1}
+    turned = np.ascontiguousarray(array.T)
+    plain = {**document, "layers": [{**document["layers"][0], "turned": turned}]}
+    assert json.render(document) == orjson.dumps(plain, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -48,8 +48,11 @@ def same(found: Any, wanted: Any) -> None:
 
 def check(body: bytes) -> matrices.WithMatrices | None:
     found = matrices.read(body, smallest=0)
+    cut = matrices.read(body, smallest=0, piece=20)
+    assert (cut is None) == (found is None)
     if found is not None:
         same(found, json.parse(body))
+        same(cut, json.parse(body))
     return found
 
 
