@@ -100,7 +100,7 @@ def pins(lock: str) -> dict[str, str]:
         ("runtime.txt", []),
         ("cuda.txt", ["cuda"]),
         ("dev.txt", ["test", "check", "build"]),
-        ("build.txt", ["build"]),
+        ("build.txt", ["build", "compiler"]),
         ("lock.txt", ["lock"]),
     ],
 )

@@ -48,8 +48,19 @@ class Admission:
             y = require_targets(NUMPY, self._network, y, x.shape[0])
         return x, self._ready(y)
 
+    def is_ready(self, x: Array, y: Array) -> bool:
+        """Whether x and y may be used where they are."""
+        fits = x.shape[1:] == self._row and y.shape == (x.shape[0], self._outputs)
+        return fits and self._is_fit(x) and self._is_fit(y)
+
     def _ready(self, array: Array) -> Array:
-        if array.dtype == self._dtype and array.flags.c_contiguous:
+        if self._is_fit(array):
             return array
         with quiet():
-            return np.ascontiguousarray(array, self._dtype)
+            return np.require(array, self._dtype, ("C", "A"))
+
+    def _is_fit(self, array: Array) -> bool:
+        """Whether NumPy's loops and BLAS may be given its address."""
+        flags = array.flags
+        in_order = array.dtype == self._dtype and flags.c_contiguous and flags.aligned
+        return in_order and isinstance(array, np.ndarray)

@@ -1,43 +1,22 @@
-"""The matrix products of a step as BLAS calls with every argument bound in place, once.
+"""The matrix products of a step as calls of BLAS with every argument bound in place, once.
 
-Invariant: whatever a product writes is C-contiguous, so that its transpose is the Fortran array that BLAS wants, of the dtype and
-writable; f2py would otherwise work on a silent copy and the result would be lost. Each function here checks that where it binds.
+Invariant: whatever a product touches is C-contiguous, so that its transpose is the matrix in Fortran's order that BLAS wants, and
+all is of one dtype; what it writes is writable. Each function here checks that where it binds: BLAS itself sees addresses only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import blas
 
-from core.plans.openblas import LARGE, newest_gemm
+from core.plans.calls import Given, Product
 from core.types import Array
 
-__all__ = ["Blas", "Call"]
-
-Call = Callable[[], object]
-"""One bound operation: everything that it reads and writes was fixed when it was bound."""
-
-
-def _transposed(array: Array) -> Array:
-    """The Fortran view of a C-contiguous array: no copy, or an error."""
-    if not array.flags.c_contiguous:
-        raise ValueError("a bound product needs C-contiguous arrays")
-    return array.T
-
-
-def _target(array: Array, like: Array) -> Array:
-    """As `_transposed`, for what a product of `like` writes."""
-    if array.dtype != like.dtype or not array.flags.writeable:
-        raise ValueError(f"a bound product needs a target of {like.dtype} that it may write to")
-    return _transposed(array)
+__all__ = ["Blas"]
 
 
 class Blas:
-    """`gemm` and `gemv` of one dtype. Neurons are rows and examples are columns here, but for the inputs x (m, n_1).
+    """`gemm`, `gemv` and `dot` of one dtype. Neurons are rows and examples are columns here, but for x (m, n_in) and y (m, n).
 
     With the weights (n_out, n_in) as they are, that is the order of z, a and delta in which the three products of a layer
     are fastest together (docs/performance.md).
@@ -45,60 +24,93 @@ class Blas:
 
     def __init__(self, dtype: npt.DTypeLike) -> None:
         self._dtype = np.dtype(dtype)
-        prefix = {"float32": "s", "float64": "d"}[self._dtype.name]
-        self._gemm: Callable[..., Array] = getattr(blas, f"{prefix}gemm")
-        self._gemv: Callable[..., Array] = getattr(blas, f"{prefix}gemv")
-        self._large = newest_gemm(self._dtype.name)
+        self._prefix = {"float32": "s", "float64": "d"}[self._dtype.name]
 
-    def forward(self, scale: float, w: Array, a: Array, z: Array) -> Call:
+    def forward(self, scale: float, w: Array, a: Array, z: Array) -> Product:
         """Z = scale w a; w (n_out, n_in), a (n_in, m), z (n_out, m)."""
-        return self._product(scale, _transposed(a), _transposed(w), 0.0, _target(z, w), 0, 0)
+        self._fit(z.shape == (len(w), a.shape[1]) and w.shape[1] == len(a))
+        return self._gemm(b"N", b"N", (a.shape[1], *w.shape), scale, self._read(a), self._read(w), 0.0, self._write(z))
 
-    def forward_from(self, scale: float, w: Array, z: Array) -> Callable[[Array], object]:
-        """Z = scale (z + w x^T), for the x (m, n_in) whose transpose it is called with."""
-        return self._product_from(scale, w.shape[1], _transposed(w), scale, _target(z, w), 1)
+    def forward_from(self, scale: float, w: Array, z: Array) -> Product:
+        """Z = scale (z + w x^T), for the x (m, n_in) of the batch."""
+        self._fit(len(z) == len(w))
+        return self._gemm(b"T", b"N", (z.shape[1], *w.shape), scale, Given.X, self._read(w), scale, self._write(z))
 
-    def backward(self, w: Array, delta: Array, out: Array) -> Call:
+    def backward(self, w: Array, delta: Array, out: Array) -> Product:
         """Out = w^T delta; w (n_out, n_in), delta (n_out, m), out (n_in, m)."""
-        return self._product(1.0, _transposed(delta), _transposed(w), 0.0, _target(out, delta), 0, 1)
+        self._fit(out.shape == (w.shape[1], delta.shape[1]) and len(w) == len(delta))
+        sizes = (*out.shape[::-1], len(w))
+        return self._gemm(b"N", b"T", sizes, 1.0, self._read(delta), self._read(w), 0.0, self._write(out))
 
-    def outer(self, alpha: float, delta: Array, a: Array, beta: float, g: Array) -> Call:
+    def outer(self, alpha: float, delta: Array, a: Array, beta: float, g: Array) -> Product:
         """G = beta g + alpha delta a^T; delta (n_out, m), a (n_in, m), g (n_out, n_in)."""
-        return self._product(alpha, _transposed(a), _transposed(delta), beta, _target(g, delta), 1, 0)
+        self._fit(g.shape == (len(delta), len(a)) and delta.shape[1] == a.shape[1])
+        sizes = (*g.shape[::-1], delta.shape[1])
+        return self._gemm(b"T", b"N", sizes, alpha, self._read(a), self._read(delta), beta, self._write(g))
 
-    def outer_from(self, alpha: float, delta: Array, beta: float, g: Array) -> Callable[[Array], object]:
-        """G = beta g + alpha delta x, for the x (m, n_in) whose transpose it is called with."""
-        return self._product_from(alpha, g.shape[1], _transposed(delta), beta, _target(g, delta), 0)
+    def outer_from(self, alpha: float, delta: Array, beta: float, g: Array) -> Product:
+        """G = beta g + alpha delta x, for the x (m, n_in) of the batch."""
+        self._fit(len(g) == len(delta))
+        sizes = (*g.shape[::-1], delta.shape[1])
+        return self._gemm(b"N", b"N", sizes, alpha, Given.X, self._read(delta), beta, self._write(g))
 
-    # Positional arguments are twice as fast as named ones. In order, gemm: alpha, a, b, beta, c, trans_a, trans_b,
-    # overwrite_c; gemv: alpha, a, x, beta, y, offx, incx, offy, incy, trans, overwrite_y.
-
-    def _product(self, alpha: float, a: Array, b: Array, beta: float, c: Array, trans_a: int, trans_b: int) -> Call:
-        if self._large is not None and a.size * (c.shape[1]) >= LARGE:
-            return self._large.bind(alpha, a, b, beta, c, trans_a, trans_b)
-        return partial(self._gemm, alpha, a, b, beta, c, trans_a, trans_b, 1)
-
-    def _product_from(
-        self, alpha: float, inputs: int, b: Array, beta: float, c: Array, trans_x: int
-    ) -> Callable[[Array], object]:
-        examples = c.shape[0] if trans_x else b.shape[0]
-        if self._large is not None and inputs * examples * c.shape[1] >= LARGE:
-            return self._large.bind_from(alpha, (inputs, examples), b, beta, c, trans_x, 0)
-        gemm = self._gemm
-        return lambda x_t: gemm(alpha, x_t, b, beta, c, trans_x, 0, 1)
-
-    def row_sums(self, alpha: float, delta: Array, beta: float, g: Array) -> Call:
+    def row_sums(self, alpha: float, delta: Array, beta: float, g: Array) -> Product:
         """G = beta g + alpha (sum over the examples of delta); delta (n, m), g (n,)."""
-        ones = np.ones(delta.shape[1], delta.dtype)
-        return partial(self._gemv, alpha, _transposed(delta), ones, beta, _target(g, delta), 0, 1, 0, 1, 1, 1)
+        self._fit(g.shape == delta.shape[:1])
+        ones = np.ones(delta.shape[1], self._dtype)
+        return self._gemv(b"T", delta.shape[::-1], alpha, self._read(delta), ones, beta, self._write(g))
 
-    def column_sums(self, array: Array, out: Array) -> Call:
+    def column_sums(self, array: Array, out: Array) -> Product:
         """Out = the sum over the neurons; array (n, m), out (m,)."""
-        ones = np.ones(len(array), array.dtype)
-        return partial(self._gemv, 1.0, _transposed(array), ones, 0.0, _target(out, array), 0, 1, 0, 1, 0, 1)
+        self._fit(out.shape == array.shape[1:])
+        ones = np.ones(len(array), self._dtype)
+        return self._gemv(b"N", array.shape[::-1], 1.0, self._read(array), ones, 0.0, self._write(out))
 
-    def column_sums_of(self, neurons: int, out: Array) -> Callable[[Array], object]:
-        """Out = the sum over the columns of the y (m, n) whose transpose it is called with; out (m,)."""
-        gemv, ones = self._gemv, np.ones(neurons, self._dtype)
-        target = _target(out, ones)
-        return lambda y_t: gemv(1.0, y_t, ones, 0.0, target, 0, 1, 0, 1, 1, 1)
+    def column_sums_of_targets(self, neurons: int, out: Array) -> Product:
+        """Out = the sum over the neurons of the batch's y (m, n); out (m,)."""
+        ones = np.ones(neurons, self._dtype)
+        return self._gemv(b"T", (neurons, len(out)), 1.0, Given.Y, ones, 0.0, self._write(out))
+
+    def dot(self, a: Array, b: Array, out: Array) -> Product:
+        """Out = the sum of a times b, over all numbers; a and b of one shape, out (1,)."""
+        self._fit(a.shape == b.shape and out.shape == (1,))
+        return Product(f"{self._prefix}dot", (a.size, self._read(a), 1, self._read(b), 1), self._write(out))
+
+    # In Fortran's order a C-contiguous matrix (rows, columns) is its own transpose (columns, rows).
+
+    def _gemm(
+        self,
+        trans_a: bytes,
+        trans_b: bytes,
+        sizes: tuple[int, ...],
+        alpha: float,
+        a: Array | Given,
+        b: Array,
+        beta: float,
+        c: Array,
+    ) -> Product:
+        m, n, k = sizes
+        leading_a, leading_b = k if trans_a == b"T" else m, n if trans_b == b"T" else k
+        arguments = (trans_a, trans_b, m, n, k, float(alpha), a, leading_a, b, leading_b, float(beta), c, m)
+        return Product(f"{self._prefix}gemm", arguments)
+
+    def _gemv(
+        self, trans: bytes, sizes: tuple[int, ...], alpha: float, a: Array | Given, x: Array, beta: float, y: Array
+    ) -> Product:
+        rows, columns = sizes
+        return Product(f"{self._prefix}gemv", (trans, rows, columns, float(alpha), a, rows, x, 1, float(beta), y, 1))
+
+    def _read(self, array: Array) -> Array:
+        if not array.flags.c_contiguous or array.dtype != self._dtype:
+            raise ValueError(f"a bound product needs C-contiguous arrays of {self._dtype}")
+        return array
+
+    def _write(self, array: Array) -> Array:
+        if not array.flags.writeable:
+            raise ValueError("a bound product needs a target that it may write to")
+        return self._read(array)
+
+    @staticmethod
+    def _fit(it_does: bool) -> None:
+        if not it_does:
+            raise ValueError("a bound product needs matrices that fit together")

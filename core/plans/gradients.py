@@ -67,9 +67,8 @@ class Gradients:
         """C, and the sum of all z^2 and of the gradient's squares, which is finite only if all of them are."""
         plan = self._plans.get(len(x), self._compiled)
         plan.run(x, y)
-        self._squares[-1] = self._gradient.vector.dot(self._gradient.vector)
         return plan.cost(y), self._squares.dot(self._ones)
 
     def _compiled(self, batch: int) -> Plan:
         update = accumulate(self._gradient, batch)
-        return Plan(self.parameters.architecture, self._working, batch, update, self._squares[:-1])
+        return Plan(self.parameters.architecture, self._working, batch, update, self._squares)

@@ -14,8 +14,9 @@ from functools import partial
 import numpy as np
 
 from core.activations import ACTIVATIONS, Activation
-from core.plans.blas import Blas, Call
+from core.plans.blas import Blas
 from core.plans.buffers import Buffers
+from core.plans.calls import Step
 from core.types import NUMPY, Array
 
 __all__ = ["Kernel", "kernel"]
@@ -25,11 +26,11 @@ __all__ = ["Kernel", "kernel"]
 class Kernel:
     """How one activation runs in place."""
 
-    activate: Callable[[Buffers], list[Call]]
+    activate: Callable[[Buffers], list[Step]]
     """Bind a = sigma(z), from z times `scale`."""
-    pull: Callable[[Buffers], list[Call]]
+    pull: Callable[[Buffers], list[Step]]
     """Bind delta <- J_sigma^T delta."""
-    slope: Callable[[Array, Array], list[Call]] | None = None
+    slope: Callable[[Array, Array], list[Step]] | None = None
     """Bind out = sigma'(z) from a alone, where that is possible: one call then serves the joined buffers of many layers."""
     scale: float = 1.0
     """The factor by which the kernel wants z: 1/2 for the two that would halve it first."""
@@ -37,46 +38,46 @@ class Kernel:
     """Whether `pull` needs z, so that a must not overwrite it."""
 
 
-def _pull_by_slope(slope: Callable[[Array, Array], list[Call]]) -> Callable[[Buffers], list[Call]]:
-    def pull(layer: Buffers) -> list[Call]:
+def _pull_by_slope(slope: Callable[[Array, Array], list[Step]]) -> Callable[[Buffers], list[Step]]:
+    def pull(layer: Buffers) -> list[Step]:
         return [*slope(layer.a, layer.scratch), partial(np.multiply, layer.delta, layer.scratch, layer.delta)]
 
     return pull
 
 
-def _sigmoid(layer: Buffers) -> list[Call]:
+def _sigmoid(layer: Buffers) -> list[Step]:
     """Sigma(z) = (1 + tanh(z/2)) / 2: it overflows nowhere, and is exact to an ulp of 1."""
     half, a = np.array(0.5, layer.z.dtype), layer.a
     return [partial(np.tanh, layer.z, a), partial(np.multiply, a, half, a), partial(np.add, a, half, a)]
 
 
-def _sigmoid_slope(a: Array, out: Array) -> list[Call]:
+def _sigmoid_slope(a: Array, out: Array) -> list[Step]:
     return [partial(np.multiply, a, a, out), partial(np.subtract, a, out, out)]
 
 
-def _tanh(layer: Buffers) -> list[Call]:
+def _tanh(layer: Buffers) -> list[Step]:
     return [partial(np.tanh, layer.z, layer.a)]
 
 
-def _tanh_slope(a: Array, out: Array) -> list[Call]:
+def _tanh_slope(a: Array, out: Array) -> list[Step]:
     return [partial(np.multiply, a, a, out), partial(np.subtract, np.array(1, a.dtype), out, out)]
 
 
-def _relu(layer: Buffers) -> list[Call]:
+def _relu(layer: Buffers) -> list[Step]:
     """max(z, 0) = z/2 + |z/2|, exactly."""
     return [partial(np.absolute, layer.z, layer.scratch), partial(np.add, layer.z, layer.scratch, layer.a)]
 
 
-def _relu_pull(layer: Buffers) -> list[Call]:
+def _relu_pull(layer: Buffers) -> list[Step]:
     zero, mask = np.array(0, layer.a.dtype), layer.mask
     return [partial(np.greater, layer.a, zero, mask), partial(np.multiply, layer.delta, mask, layer.delta)]
 
 
-def _identity(layer: Buffers) -> list[Call]:
+def _identity(layer: Buffers) -> list[Step]:
     return [partial(np.copyto, layer.a, layer.z)] if layer.keeps_z else []
 
 
-def _softmax(layer: Buffers) -> list[Call]:
+def _softmax(layer: Buffers) -> list[Step]:
     """e^(z - max z) / sum; z itself is shifted, which no cost and no slope of a softmax notices."""
     z, a = layer.z, layer.a
     top, total = np.empty((1, z.shape[1]), z.dtype), np.empty((1, z.shape[1]), z.dtype)
@@ -89,7 +90,7 @@ def _softmax(layer: Buffers) -> list[Call]:
     ]
 
 
-def _softmax_pull(layer: Buffers) -> list[Call]:
+def _softmax_pull(layer: Buffers) -> list[Step]:
     """A (delta - sum_k delta_k a_k)."""
     a, delta, scratch = layer.a, layer.delta, layer.scratch
     total = np.empty((1, a.shape[1]), a.dtype)
@@ -104,10 +105,10 @@ def _softmax_pull(layer: Buffers) -> list[Call]:
 def _general(activation: Activation) -> Kernel:
     """An activation without a kernel of its own, through its definition."""
 
-    def activate(layer: Buffers) -> list[Call]:
+    def activate(layer: Buffers) -> list[Step]:
         return [lambda: np.copyto(layer.a, activation.value(NUMPY, layer.z))]
 
-    def pull(layer: Buffers) -> list[Call]:
+    def pull(layer: Buffers) -> list[Step]:
         return [lambda: np.copyto(layer.delta, activation.pullback(NUMPY, layer.delta, layer.z, layer.a))]
 
     return Kernel(activate, pull, keeps_z=True)

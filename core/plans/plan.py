@@ -12,10 +12,12 @@ from functools import partial
 import numpy as np
 
 from core.network import Architecture
-from core.plans.blas import Blas, Call
+from core.plans.blas import Blas
 from core.plans.buffers import Buffers, every_layer
+from core.plans.calls import Step, dispatched
 from core.plans.heads import head
 from core.plans.kernels import kernel
+from core.plans.native.program import Training, joined, training
 from core.plans.threads import threads_for, threads_of_step, use_threads
 from core.plans.updates import Update
 from core.plans.working import Working
@@ -26,6 +28,14 @@ __all__ = ["Passage", "Plan"]
 
 SWEEP_BYTES = 512 * 1024
 """Up to here the slopes of all layers are taken in one sweep; beyond it, layer by layer while they are in the cache."""
+
+
+COLD_RUNS = 8
+"""Runs whose calls Python makes, before they are joined into one: that takes as long as some ten more runs would save."""
+
+RELEASED_FROM = 2_000_000
+"""Multiplications of a pass from which on other threads of Python go on meanwhile: a tenth of a millisecond, or so. For
+a shorter one it costs more than it gives to take the lock back."""
 
 
 class Passage:
@@ -46,43 +56,59 @@ class Passage:
         self.buffers, self._memory, self._working = buffers, memory, working
         self._blas = Blas(architecture.dtype)
         self._kernels = [kernel(layer.activation) for layer in architecture.layers]
-        self._threads = threads_for(self.batch * architecture.parameter_count)
-        self._bind_forward(squares)
+        multiplications = self.batch * architecture.parameter_count
+        self._threads, self._releases = threads_for(multiplications), multiplications >= RELEASED_FROM
+        self._forward = self._forward_steps(squares)
+        self._compile(self._forward)
 
     @property
     def nbytes(self) -> int:
         """Bytes of all buffers."""
         return self._memory.nbytes
 
-    def _bind_forward(self, squares: Array | None) -> None:
-        """(z^l = a^{l-1} w^l^T + b^l, a^l = sigma(z^l)) for every layer; the first product waits for its x."""
-        first = self._working.layers[0]
+    def forward(self, x: Array) -> Array:
+        """The outputs (n_L, m) for x (m, n_1), C-contiguous and of the network's dtype; in a buffer of this pass."""
+        self._run(x, x)
+        return self.buffers[-1].a
+
+    def _compile(self, steps: list[Step]) -> None:
+        self._steps = steps  # which keep the memory that programs only have addresses of
+        self._runs, self._cold = [dispatched(steps, self._releases)], COLD_RUNS
+
+    def _run(self, x: Array, y: Array) -> None:
+        use_threads(self._threads)
+        if self._cold:
+            self._cold -= 1
+            if not self._cold:
+                self._runs = joined(self._steps, self._releases)
+        for run in self._runs:
+            run(x, y)
+
+    def _forward_steps(self, squares: Array | None) -> list[Step]:
+        """(z^l = a^{l-1} w^l^T + b^l, a^l = sigma(z^l)) for every layer."""
+        first, z = self._working.layers[0], self.buffers[0].z
         # Every column of the first z starts as the biases, so that the product only adds to it.
-        self._before = partial(np.copyto, self.buffers[0].z, first.biases[:, np.newaxis])
-        self._first = self._blas.forward_from(self._kernels[0].scale, first.weights, self.buffers[0].z)
-        self._after: list[Call] = []
+        steps: list[Step] = [
+            partial(np.copyto, z, first.biases[:, np.newaxis]),
+            self._blas.forward_from(self._kernels[0].scale, first.weights, z),
+        ]
         for index, each in enumerate(self._kernels):
             buffers = self.buffers[index]
             if index:
-                entering, joined = self.buffers[index - 1].a_and_one, self._working.joined[index - 1]
-                self._after.append(self._blas.forward(each.scale, joined, entering, buffers.z))
+                entering, joined_weights = self.buffers[index - 1].a_and_one, self._working.joined[index - 1]
+                steps.append(self._blas.forward(each.scale, joined_weights, entering, buffers.z))
             if squares is not None:
-                z = buffers.z.reshape(-1)
-                self._after.append(partial(np.dot, z, z, squares[index : index + 1].reshape(())))
-            self._after += each.activate(buffers)
-
-    def forward(self, x: Array) -> Array:
-        """The outputs (n_L, m) for x (m, n_1), C-contiguous and of the network's dtype; in a buffer of this pass."""
-        use_threads(self._threads)
-        self._before()
-        self._first(x.T)
-        for call in self._after:
-            call()
-        return self.buffers[-1].a
+                steps.append(self._blas.dot(buffers.z, buffers.z, squares[index : index + 1]))
+            steps += each.activate(buffers)
+        return steps
 
 
 class Plan(Passage):
-    """Forward, backward and update of `layers` over batches of `batch` rows."""
+    """Forward, backward and update of `layers` over batches of `batch` rows.
+
+    Where there are `squares` (L,), a run also finds the cost, and the last of them is the sum of the squares of all that the
+    update's target holds then.
+    """
 
     def __init__(
         self,
@@ -95,32 +121,38 @@ class Plan(Passage):
         # The output layer keeps its z: the cost is computed from it.
         apart = [kernel(layer.activation).keeps_z for layer in architecture.layers[:-1]] + [True]
         super().__init__(architecture, working, *every_layer(architecture, batch, apart), squares)
+        self._squares = squares
         self._threads = threads_of_step(batch, architecture.parameter_count)
         last = architecture.layers[-1].activation
         self._head = head(architecture.cost, last, self.buffers[-1], self._kernels[-1].scale)
+        self._cost = dispatched(self._head.cost, self._releases)
         self.bind(update)
 
     def bind(self, update: Update[Working]) -> None:
-        """Compile the backward pass, whose products go where `update` says."""
+        """Compile the pass, with a backward pass whose products go where `update` says."""
         slopes = self._sweep()
-        calls: list[Call] = list(slopes or [])
+        steps = [*self._forward, *self._head.error, *(slopes or ())]
         last = len(self.buffers) - 1
         for index in range(last, -1, -1):
             buffers = self.buffers[index]
             if index < last:
-                delta, joined = self.buffers[index + 1].delta, self._working.joined[index]
+                delta, joined_weights = self.buffers[index + 1].delta, self._working.joined[index]
                 # (2) needs w^{l+1} as it was in the forward pass, so it comes before that layer's update.
-                calls.append(self._blas.backward(joined, delta, buffers.delta_and_none))
+                steps.append(self._blas.backward(joined_weights, delta, buffers.delta_and_none))
                 target = update.target.joined[index]
-                calls.append(self._blas.outer(update.factor, delta, buffers.a_and_one, update.keep, target))
+                steps.append(self._blas.outer(update.factor, delta, buffers.a_and_one, update.keep, target))
             if index < last or not self._head.complete:
-                calls += [_times(buffers)] if slopes else self._kernels[index].pull(buffers)
+                steps += [_times(buffers)] if slopes else self._kernels[index].pull(buffers)
         delta, first = self.buffers[0].delta, update.target.layers[0]
-        calls.append(self._blas.row_sums(update.factor, delta, update.keep, first.biases))
-        self._last_product = self._blas.outer_from(update.factor, delta, update.keep, first.weights)
-        self._backward = calls
+        steps.append(self._blas.row_sums(update.factor, delta, update.keep, first.biases))
+        steps.append(self._blas.outer_from(update.factor, delta, update.keep, first.weights))
+        if self._squares is not None:
+            reached = update.target.vector
+            steps += [*self._head.cost, self._blas.dot(reached, reached, self._squares[-1:])]
+        self._training: Training | None = None
+        self._compile(steps)
 
-    def _sweep(self) -> list[Call] | None:
+    def _sweep(self) -> list[Step] | None:
         """Sigma' of all layers at once, where they share an activation that allows it and stay in the cache."""
         slope = self._kernels[0].slope
         shared = all(each is self._kernels[0] for each in self._kernels)
@@ -130,21 +162,26 @@ class Plan(Passage):
 
     def run(self, x: Array, y: Array) -> None:
         """Forward, backward and update, once; y (m, n_L)."""
-        use_threads(self._threads)
-        x_t = x.T
-        self._before()
-        self._first(x_t)
-        for call in self._after:
-            call()
-        self._head.error(y)
-        for call in self._backward:
-            call()
-        self._last_product(x_t)
+        self._run(x, y)
+
+    def train(self, x: Array, y: Array, order: Array, rows: Array, answers: Array) -> bool:
+        """`run` for batch after batch of x (M, n_1) and y (M, n_L), as fast as the machine can; whether that can be here.
+
+        `order` (k m,) has the numbers of their rows; `rows` and `answers` have the last batch afterwards.
+        """
+        if self._training is None:
+            self._training = training(self._steps)
+        if self._training is not None:
+            use_threads(self._threads)
+            self._training(x, y, order, rows, answers)
+        return self._training is not None
 
     def cost(self, y: Array) -> float:
         """C of the batch that went through last."""
-        return self._head.total(y) / self.batch
+        if self._squares is None:
+            self._cost(y, y)
+        return float(self._head.total[0]) * self._head.share / self.batch
 
 
-def _times(buffers: Buffers) -> Call:
+def _times(buffers: Buffers) -> Step:
     return partial(np.multiply, buffers.delta, buffers.scratch, buffers.delta)

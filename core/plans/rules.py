@@ -28,6 +28,9 @@ T = TypeVar("T")
 class Rule(Protocol[T]):
     """One optimizer on one working copy of the parameters."""
 
+    is_in_products: bool
+    """Whether nothing remains after the products, ever."""
+
     def update_for(self, batch: int) -> Update[T]:
         """What the products of a batch of that size do now."""
 
@@ -65,6 +68,8 @@ def _is_linear(options: Options) -> TypeGuard[SgdOptions]:
 class Descent(Generic[T]):
     """Plain gradient descent, weight decay included: the products are the update."""
 
+    is_in_products = True
+
     def __init__(self, theta: T, state: OptimizerState | None, options: SgdOptions) -> None:
         self._theta, self._options = theta, options
         self._remembered = dict(state.arrays) if state else {}
@@ -90,6 +95,8 @@ class Velocity(Generic[T]):
         move: the pass that remains.
         copied_out: v as a flat vector (P,) of its own.
     """
+
+    is_in_products = False
 
     def __init__(
         self,
@@ -134,6 +141,8 @@ def _velocity(working: Working, state: OptimizerState | None, options: SgdOption
 
 class _Gradient:
     """Any other optimizer: the gradient first, then its own pure update of the flat vectors."""
+
+    is_in_products = False
 
     def __init__(self, working: Working, state: OptimizerState | None, options: Options) -> None:
         self._working, self._state, self._options = working, state, options

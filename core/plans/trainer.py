@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from core.errors import InvalidBatch
 from core.finite import quiet_context, require_finite, require_finite_parameters
 from core.network import Parameters
 from core.optimizers import OptimizerState, Options
@@ -20,6 +21,9 @@ from core.plans.working import Working
 from core.types import NUMPY, Array
 
 __all__ = ["Trainer"]
+
+MULTIPLICATIONS_AT_ONCE = 1_000_000_000
+"""Of batches that are gone through without Python in between: some tens of milliseconds."""
 
 
 class Trainer:
@@ -73,14 +77,35 @@ class Trainer:
         return cost
 
     def epoch(self, x: Array, y: Array, batch: int, order: Array) -> None:
-        """One pass over x (M, n_1) and y (M, n_L) in batches of `batch` rows taken in `order` (M,); the last may be shorter."""
+        """One pass over x (M, n_1) and y (M, n_L) in batches of `batch` rows taken in `order` (M,); the last may be shorter.
+
+        Raises:
+            InvalidBatch: `order` has a number that no row has.
+        """
+        if len(order) and not 0 <= order.min() <= order.max() < len(x):
+            raise InvalidBatch(f"the order has a number that is not one of the {len(x)} rows'", ("order",))
         rows, answers = (np.empty((batch, *array.shape[1:]), array.dtype) for array in (x, y))
-        for start in range(0, len(order), batch):
+        for start in range(self._trained(x, y, order, rows, answers), len(order), batch):
             chosen = order[start : start + batch]
             taken = rows[: len(chosen)], answers[: len(chosen)]
-            x.take(chosen, 0, taken[0], "clip")  # "raise" would go through a buffer; order holds row numbers
+            x.take(chosen, 0, taken[0], "clip")  # "raise" would go through a buffer
             y.take(chosen, 0, taken[1], "clip")
             self.step(*taken)
+
+    def _trained(self, x: Array, y: Array, order: Array, rows: Array, answers: Array) -> int:
+        """How many of the epoch's examples are done, in whole batches and without Python in between: none, where that can't be."""
+        batch = len(rows)
+        whole = len(order) - len(order) % batch
+        if not (whole and self._rule.is_in_products and self._admission.is_ready(x, y)):
+            return 0
+        plan = self._plans.get(batch, self._compiled)
+        # Whoever interrupts Python is heard in between.
+        at_once = batch * max(1, MULTIPLICATIONS_AT_ONCE // (3 * batch * self._architecture.parameter_count))
+        for start in range(0, whole, at_once):
+            if not plan.train(x, y, order[start : min(start + at_once, whole)], rows, answers):
+                return 0
+        self._last = plan, answers
+        return whole
 
     def parameters(self) -> Parameters:
         """A copy of the parameters as they are now.

@@ -60,6 +60,8 @@ class HostScalars:
 class CudaGradient:
     """Any other optimizer: the gradient first, then its own pure update."""
 
+    is_in_products = False
+
     def __init__(self, cupy: Any, parameters: Parameters, state: OptimizerState | None, options: Options) -> None:
         self._cupy, self._xp, self._options, self._theta = cupy, HostScalars(cupy), options, parameters.vector
         self._gradient = Parameters(parameters.architecture, cupy.zeros_like(parameters.vector))

@@ -1,16 +1,18 @@
-"""Products bound in place: what they compute, and that none of them ever works on a silent copy."""
+"""Products bound in place: what they compute, by either BLAS and either way, and what they refuse."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
-from core.plans import blas
+from core.plans import openblas
 from core.plans.blas import Blas
-from core.plans.openblas import newest_library
+from core.plans.calls import Product, Run, dispatched
+from core.plans.native.program import joined
+from core.plans.openblas import address_of, newest_library
 
 M, IN, OUT = 5, 3, 4
 SHAPES = {
@@ -24,40 +26,42 @@ SHAPES = {
     "g": (OUT, IN),
     "b": (OUT,),
     "examples": (M,),
+    "sum": (1,),
 }
-PRODUCTS: dict[str, tuple[str, Callable[[Blas, dict[str, Any]], Any], Callable[[dict[str, Any]], Any]]] = {
-    "forward": ("z", lambda k, v: k.forward(0.5, v["w"], v["a"], v["z"])(), lambda v: 0.5 * v["w"] @ v["a"]),
+PRODUCTS: dict[str, tuple[str, Callable[[Blas, dict[str, Any]], Product], Callable[[dict[str, Any]], Any]]] = {
+    "forward": ("z", lambda k, v: k.forward(0.5, v["w"], v["a"], v["z"]), lambda v: 0.5 * v["w"] @ v["a"]),
     "forward_from": (
         "z",
-        lambda k, v: k.forward_from(0.5, v["w"], v["z"])(v["x"].T),
+        lambda k, v: k.forward_from(0.5, v["w"], v["z"]),
         lambda v: 0.5 * (v["z"] + v["w"] @ v["x"].T),
     ),
-    "backward": ("below", lambda k, v: k.backward(v["w"], v["delta"], v["below"])(), lambda v: v["w"].T @ v["delta"]),
+    "backward": ("below", lambda k, v: k.backward(v["w"], v["delta"], v["below"]), lambda v: v["w"].T @ v["delta"]),
     "outer": (
         "g",
-        lambda k, v: k.outer(-0.1, v["delta"], v["a"], 0.9, v["g"])(),
+        lambda k, v: k.outer(-0.1, v["delta"], v["a"], 0.9, v["g"]),
         lambda v: 0.9 * v["g"] - 0.1 * v["delta"] @ v["a"].T,
     ),
     "outer_from": (
         "g",
-        lambda k, v: k.outer_from(-0.1, v["delta"], 0.9, v["g"])(v["x"].T),
+        lambda k, v: k.outer_from(-0.1, v["delta"], 0.9, v["g"]),
         lambda v: 0.9 * v["g"] - 0.1 * v["delta"] @ v["x"],
     ),
     "row_sums": (
         "b",
-        lambda k, v: k.row_sums(-0.1, v["delta"], 0.9, v["b"])(),
+        lambda k, v: k.row_sums(-0.1, v["delta"], 0.9, v["b"]),
         lambda v: 0.9 * v["b"] - 0.1 * v["delta"].sum(axis=1),
     ),
     "column_sums": (
         "examples",
-        lambda k, v: k.column_sums(v["delta"], v["examples"])(),
+        lambda k, v: k.column_sums(v["delta"], v["examples"]),
         lambda v: v["delta"].sum(axis=0),
     ),
-    "column_sums_of": (
+    "column_sums_of_targets": (
         "examples",
-        lambda k, v: k.column_sums_of(OUT, v["examples"])(v["y"].T),
+        lambda k, v: k.column_sums_of_targets(OUT, v["examples"]),
         lambda v: v["y"].sum(axis=1),
     ),
+    "dot": ("sum", lambda k, v: k.dot(v["delta"], v["z"], v["sum"]), lambda v: [np.sum(v["delta"] * v["z"])]),
 }
 
 
@@ -67,21 +71,35 @@ def drawn(dtype: str) -> dict[str, Any]:
 
 
 @pytest.fixture(params=["SciPy's", "the newest"])
-def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which OpenBLAS the products are left to, whatever their size."""
-    if request.param == "the newest" and newest_library() is None:
-        pytest.skip("scipy-openblas32 is not installed, which core can do without")
-    monkeypatch.setattr(blas, "LARGE", 0 if request.param == "the newest" else 10**9)
+def _library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Which BLAS the products are of."""
+    if request.param == "SciPy's":
+        monkeypatch.setattr(openblas, "newest_library", lambda: None)
+    else:
+        assert newest_library() is not None
+    address_of.cache_clear()
+    yield
+    address_of.cache_clear()
 
 
-@pytest.mark.usefixtures("library")
+def by_python(product: Product) -> list[Run]:
+    return [dispatched([product], releases=False)]
+
+
+def by_program(product: Product) -> list[Run]:
+    return joined([product], releases=True)
+
+
+@pytest.mark.usefixtures("_library")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("called", [by_python, by_program])
 @pytest.mark.parametrize("name", PRODUCTS)
-def test_each_product_writes_where_it_was_bound(name: str, dtype: str) -> None:
-    target, act, formula = PRODUCTS[name]
+def test_each_product_writes_where_it_was_bound(name: str, called: Callable[[Product], list[Run]], dtype: str) -> None:
+    target, bind, formula = PRODUCTS[name]
     values = drawn(dtype)
     wanted = formula({key: array.astype(np.float64) for key, array in values.items()})
-    act(Blas(dtype), values)
+    for run in called(bind(Blas(dtype), values)):
+        run(values["x"], values["y"])
     np.testing.assert_allclose(values[target], wanted, rtol=0, atol=1e-5 if dtype == "float32" else 1e-14)
 
 
@@ -94,19 +112,39 @@ BROKEN = {
 }
 
 
-@pytest.mark.usefixtures("library")
 @pytest.mark.parametrize(
     ("name", "how"),
     [
         (name, how)
         for name, (target, *_) in PRODUCTS.items()
         for how in BROKEN
-        if how != "columns first" or len(SHAPES[target]) == 2
+        if (how != "columns first" or len(SHAPES[target]) == 2) and SHAPES[target] != (1,)
     ],
 )
-def test_a_target_that_would_be_copied_is_refused(name: str, how: str) -> None:
-    target, act, _ = PRODUCTS[name]
+def test_a_target_that_is_not_as_blas_wants_it_is_refused(name: str, how: str) -> None:
+    target, bind, _ = PRODUCTS[name]
     values = drawn("float32")
     broken = BROKEN[how](values[target])
     with pytest.raises(ValueError, match="a bound product needs"):
-        act(Blas("float32"), values | {target: broken})
+        bind(Blas("float32"), values | {target: broken})
+
+
+MISFITS = {
+    "forward": "waz",
+    "forward_from": "wz",
+    "backward": ["w", "delta", "below"],
+    "outer": ["delta", "a", "g"],
+    "outer_from": ["delta", "g"],
+    "row_sums": ["delta", "b"],
+    "column_sums": ["examples"],
+    "dot": ["delta", "z", "sum"],
+}
+
+
+@pytest.mark.parametrize(("name", "wrong"), [(name, key) for name, keys in MISFITS.items() for key in keys])
+def test_matrices_that_do_not_fit_are_refused(name: str, wrong: str) -> None:
+    """BLAS itself would read and write beyond them."""
+    values = drawn("float32")
+    longer = np.repeat(values[wrong], 2, axis=0)
+    with pytest.raises(ValueError, match="fit together"):
+        PRODUCTS[name][1](Blas("float32"), values | {wrong: longer})

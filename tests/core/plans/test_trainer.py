@@ -51,6 +51,8 @@ AWKWARD = {
     "every second row": lambda x: np.repeat(x, 2, axis=0)[::2],
     "backwards": lambda x: x[::-1],
     "read only": lambda x: np.frombuffer(x.tobytes(), x.dtype).reshape(x.shape),
+    "at an odd address": lambda x: np.frombuffer(b"\0" + x.tobytes(), np.uint8)[1:].view(x.dtype).reshape(x.shape),
+    "mapped": lambda x: np.asarray(x).view(np.memmap),
     "big endian": lambda x: x.astype(x.dtype.newbyteorder(">")),
 }
 
