@@ -1,7 +1,7 @@
 """How many threads a product may use, chosen by the size of the work in this one place.
 
 Invariant: one BLAS pool works. NumPy and SciPy each bring an OpenBLAS of their own, and `core.plans.openblas` may find a third.
-Plans leave large products to the newest that there is; the pools of the others are held at one thread as soon as a plan is made.
+Plans compute with the newest that there is; the pools of the others are held at one thread as soon as a plan is made.
 Small work stays on one thread: waking a second costs more than it gives, and in a busy service it takes a core from another
 request. Where the BLAS is not the wheels' OpenBLAS (a conda or a system build), its own settings stand, and `controllable` says so.
 """
@@ -116,7 +116,7 @@ def _most() -> int:
 
 
 class _Pool:
-    """The thread pool of the OpenBLAS that large products run on; all others have one thread."""
+    """The thread pool of the OpenBLAS that plans compute with; all others have one thread."""
 
     def __init__(self) -> None:
         plain = _setter(_library(Path(np.__file__).parent), "scipy_openblas_set_num_threads64_")
