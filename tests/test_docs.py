@@ -84,7 +84,9 @@ def test_every_dependency_has_its_reason_and_no_other_has() -> None:
     assert set(PROJECT["build-system"]["requires"]) <= {Requirement(text).name for text in groups["build"]}
     assert set(extras) == {"cuda", "telemetry"}
     members = {group for group, requirements in groups.items() if all(isinstance(text, str) for text in requirements)}
-    assert members == {"test", "check", "build", "compiler", "lock"}, "a group that this test and docs/dependencies.md do not know"
+    assert members == {"test", "check", "build", "compiler", "lock"}, (
+        "a group that this test and docs/dependencies.md do not know"
+    )
 
 
 def pins(lock: str) -> dict[str, str]:
