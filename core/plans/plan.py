@@ -89,7 +89,7 @@ class Passage:
         first, z = self._working.layers[0], self.buffers[0].z
         # Every column of the first z starts as the biases, so that the product only adds to it.
         steps: list[Step] = [
-            partial(np.copyto, z, first.biases[:, np.newaxis]),
+            self._blas.spread(first.biases, z),
             self._blas.forward_from(self._kernels[0].scale, first.weights, z),
         ]
         for index, each in enumerate(self._kernels):

@@ -66,8 +66,7 @@ def _told(function: object, arguments: tuple[Any, ...]) -> list[Record] | None:
     if isinstance(function, np.ufunc):
         return _loop(function, arguments)
     if function is np.copyto:
-        out, source = arguments
-        return _loop(np.positive, (source, out))
+        return _loop(np.positive, arguments[::-1])
     if function == np.maximum.reduce:
         return _maximum(*arguments)
     return None

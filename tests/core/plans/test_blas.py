@@ -30,6 +30,7 @@ SHAPES = {
 }
 PRODUCTS: dict[str, tuple[str, Callable[[Blas, dict[str, Any]], Product], Callable[[dict[str, Any]], Any]]] = {
     "forward": ("z", lambda k, v: k.forward(0.5, v["w"], v["a"], v["z"]), lambda v: 0.5 * v["w"] @ v["a"]),
+    "spread": ("z", lambda k, v: k.spread(v["b"], v["z"]), lambda v: np.repeat(v["b"][:, np.newaxis], M, axis=1)),
     "forward_from": (
         "z",
         lambda k, v: k.forward_from(0.5, v["w"], v["z"]),
@@ -131,6 +132,7 @@ def test_a_target_that_is_not_as_blas_wants_it_is_refused(name: str, how: str) -
 
 MISFITS = {
     "forward": "waz",
+    "spread": "bz",
     "forward_from": "wz",
     "backward": ["w", "delta", "below"],
     "outer": ["delta", "a", "g"],
