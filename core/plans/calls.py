@@ -20,8 +20,8 @@ __all__ = ["Call", "Given", "Product", "Run", "Step", "Waiting", "dispatched", "
 Call = Callable[[], object]
 """One operation, bound. A `partial` of a ufunc can be looked into; anything else is Python's own business."""
 
-Run = Callable[[Array, Array], object]
-"""Some operations one after the other, on this x (m, n_1) and y (m, n_L)."""
+Run = Callable[[Array, Array, Array], object]
+"""Some operations one after the other: on x (m, n_1), y (m, n_L) and, if they can move to another one, a target."""
 
 
 class Given(Enum):
@@ -105,7 +105,7 @@ def dispatched(steps: Sequence[Step], releases: bool) -> Run:
     """All of them, called by Python."""
     calls = [(_called(step, releases), _given(step)) for step in steps]
 
-    def run(x: Array, y: Array) -> None:
+    def run(x: Array, y: Array, _target: Array) -> None:
         inputs = {Given.X: x.T, Given.Y: y.T}
         for call, given in calls:
             if given is None:

@@ -37,7 +37,8 @@ class Gradients:
     def __init__(self, parameters: Parameters, working: Working | None = None) -> None:
         self.parameters, self._working = parameters, working or Working(parameters.architecture)
         self._admission = Admission(parameters.architecture)
-        self._gradient = Working(parameters.architecture)
+        count, dtype = parameters.architecture.parameter_count, parameters.vector.dtype
+        self._gradient = Parameters(parameters.architecture, np.zeros(count, dtype))
         self._squares = np.zeros(len(parameters.architecture.layers) + 1, parameters.vector.dtype)
         self._ones = np.ones_like(self._squares)
         self._plans: PlanCache[Plan] = PlanCache(every_layer_bytes(parameters.architecture))
@@ -52,9 +53,10 @@ class Gradients:
         """
         x, y = self._admission.batch(x, y)
         self._working.hold(self.parameters)
-        cost, squares = self._quietly.run(self._found, x, y)
+        vector = np.empty_like(self._gradient.vector)
+        cost, squares = self._quietly.run(self._found, x, y, vector)
         if isfinite(cost) and isfinite(squares):
-            return cost, self._gradient.parameters()
+            return cost, Parameters(self._gradient.architecture, vector)
         found = backprop(NUMPY, self.parameters, x, y)
         return found.cost, found.gradient
 
@@ -63,10 +65,10 @@ class Gradients:
         """Bytes of the gradient and of all buffers that are kept."""
         return self._gradient.vector.nbytes + self._plans.nbytes
 
-    def _found(self, x: Array, y: Array) -> tuple[float, float]:
-        """C, and the sum of all z^2 and of the gradient's squares, which is finite only if all of them are."""
+    def _found(self, x: Array, y: Array, vector: Array) -> tuple[float, float]:
+        """The gradient, into the vector; C, and the sum of all z^2 and of the gradient's squares: finite only if all are."""
         plan = self._plans.get(len(x), self._compiled)
-        plan.run(x, y)
+        plan.run(x, y, vector)
         return plan.cost(y), self._squares.dot(self._ones)
 
     def _compiled(self, batch: int) -> Plan:

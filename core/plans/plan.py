@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from core.network import Architecture
+from core.network import Architecture, Parameters
 from core.plans.blas import Blas
 from core.plans.buffers import Buffers, every_layer
 from core.plans.calls import Step, dispatched
@@ -58,6 +58,7 @@ class Passage:
         self._kernels = [kernel(layer.activation) for layer in architecture.layers]
         multiplications = self.batch * architecture.parameter_count
         self._threads, self._releases = threads_for(multiplications), multiplications >= RELEASED_FROM
+        self._target: Array | None = None
         self._forward = self._forward_steps(squares)
         self._compile(self._forward)
 
@@ -68,21 +69,21 @@ class Passage:
 
     def forward(self, x: Array) -> Array:
         """The outputs (n_L, m) for x (m, n_1), C-contiguous and of the network's dtype; in a buffer of this pass."""
-        self._run(x, x)
+        self._run(x, x, x)
         return self.buffers[-1].a
 
     def _compile(self, steps: list[Step]) -> None:
         self._steps = steps  # which keep the memory that programs only have addresses of
-        self._runs, self._cold = [dispatched(steps, self._releases)], COLD_RUNS
+        self._runs, self._cold, self._is_joined = [dispatched(steps, self._releases)], COLD_RUNS, False
 
-    def _run(self, x: Array, y: Array) -> None:
+    def _run(self, x: Array, y: Array, target: Array) -> None:
         use_threads(self._threads)
         if self._cold:
             self._cold -= 1
-            if not self._cold:
-                self._runs = joined(self._steps, self._releases)
+            if not self._cold and (runs := joined(self._steps, self._releases, self._target)) is not None:
+                self._runs, self._is_joined = runs, True
         for run in self._runs:
-            run(x, y)
+            run(x, y, target)
 
     def _forward_steps(self, squares: Array | None) -> list[Step]:
         """(z^l = a^{l-1} w^l^T + b^l, a^l = sigma(z^l)) for every layer."""
@@ -115,7 +116,7 @@ class Plan(Passage):
         architecture: Architecture,
         working: Working,
         batch: int,
-        update: Update[Working],
+        update: Update[Working] | Update[Parameters],
         squares: Array | None = None,
     ) -> None:
         # The output layer keeps its z: the cost is computed from it.
@@ -128,7 +129,7 @@ class Plan(Passage):
         self._cost = dispatched(self._head.cost, self._releases)
         self.bind(update)
 
-    def bind(self, update: Update[Working]) -> None:
+    def bind(self, update: Update[Working] | Update[Parameters]) -> None:
         """Compile the pass, with a backward pass whose products go where `update` says."""
         slopes = self._sweep()
         steps = [*self._forward, *self._head.error, *(slopes or ())]
@@ -139,18 +140,28 @@ class Plan(Passage):
                 delta, joined_weights = self.buffers[index + 1].delta, self._working.joined[index]
                 # (2) needs w^{l+1} as it was in the forward pass, so it comes before that layer's update.
                 steps.append(self._blas.backward(joined_weights, delta, buffers.delta_and_none))
-                target = update.target.joined[index]
-                steps.append(self._blas.outer(update.factor, delta, buffers.a_and_one, update.keep, target))
+                steps += self._update_of(update, index)
             if index < last or not self._head.complete:
                 steps += [_times(buffers)] if slopes else self._kernels[index].pull(buffers)
         delta, first = self.buffers[0].delta, update.target.layers[0]
         steps.append(self._blas.row_sums(update.factor, delta, update.keep, first.biases))
         steps.append(self._blas.outer_from(update.factor, delta, update.keep, first.weights))
         if self._squares is not None:
-            reached = update.target.vector
-            steps += [*self._head.cost, self._blas.dot(reached, reached, self._squares[-1:])]
+            self._target = update.target.vector
+            steps += [*self._head.cost, self._blas.dot(self._target, self._target, self._squares[-1:])]
         self._training: Training | None = None
         self._compile(steps)
+
+    def _update_of(self, update: Update[Working] | Update[Parameters], index: int) -> list[Step]:
+        """Equations 3 and 4 of the layer behind the layer `index`: one product where its biases lie beside its weights."""
+        delta, buffers, target = self.buffers[index + 1].delta, self.buffers[index], update.target
+        if isinstance(target, Working):
+            return [self._blas.outer(update.factor, delta, buffers.a_and_one, update.keep, target.joined[index])]
+        layer = target.layers[index + 1]
+        return [
+            self._blas.outer(update.factor, delta, buffers.a, update.keep, layer.weights),
+            self._blas.row_sums(update.factor, delta, update.keep, layer.biases),
+        ]
 
     def _sweep(self) -> list[Step] | None:
         """Sigma' of all layers at once, where they share an activation that allows it and stay in the cache."""
@@ -160,9 +171,17 @@ class Plan(Passage):
             return None
         return slope(self._memory[1], self._memory[3])
 
-    def run(self, x: Array, y: Array) -> None:
-        """Forward, backward and update, once; y (m, n_L)."""
-        self._run(x, y)
+    def run(self, x: Array, y: Array, into: Array | None = None) -> None:
+        """Forward, backward and update, once; y (m, n_L).
+
+        Where there are `squares`, the update may go `into` an array like the target's vector, which may be another one each time.
+        """
+        if into is None or self._target is None:
+            self._run(x, y, x if self._target is None else self._target)
+            return
+        self._run(x, y, into)
+        if not self._is_joined:
+            np.copyto(into, self._target)
 
     def train(self, x: Array, y: Array, order: Array, rows: Array, answers: Array) -> bool:
         """`run` for batch after batch of x (M, n_1) and y (M, n_L), as fast as the machine can; whether that can be here.
@@ -179,7 +198,7 @@ class Plan(Passage):
     def cost(self, y: Array) -> float:
         """C of the batch that went through last."""
         if self._squares is None:
-            self._cost(y, y)
+            self._cost(y, y, y)
         return float(self._head.total[0]) * self._head.share / self.batch
 
 

@@ -63,13 +63,14 @@ def loop_address(ufunc: np.ufunc, signature: str) -> tuple[int, int] | None:
 
 
 @cache
-def runner(releases: bool) -> Callable[[Any, int, Array, Array], None] | None:
-    """`gradwire_run`: the program, `HEADER`, x and y; None where it was not built.
+def runner(releases: bool) -> Callable[[Any, int, Array, Array, Array], None] | None:
+    """`gradwire_run`: the program, `HEADER`, x, y and target; None where it was not built.
 
     Args:
         releases: whether other threads of Python go on meanwhile.
     """
-    return _function("gradwire_run", releases, ctypes.c_void_p, ctypes.c_ssize_t, ctypes.py_object, ctypes.py_object)
+    arrays = [ctypes.py_object] * 3
+    return _function("gradwire_run", releases, ctypes.c_void_p, ctypes.c_ssize_t, *arrays)
 
 
 @cache

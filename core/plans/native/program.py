@@ -1,6 +1,6 @@
 """Programs for `run.c`: the records of some operations, and what they point to, in one table.
 
-Invariant: a table is complete but for the addresses of the batch's arrays, and belongs to one thread at a time, as the memory does
+Invariant: a table is complete but for the addresses of what a run is given, and belongs to one thread at a time, as the memory does
 that it names. Whoever runs it keeps that memory.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from core.plans.calls import Given, Run, Step, dispatched
 from core.plans.native.library import HEADER, Source, runner, trainer
-from core.plans.native.records import END, Record, records_of
+from core.plans.native.records import END, Record, Word, records_of
 from core.types import Array
 
 __all__ = ["Training", "joined", "training"]
@@ -28,21 +28,22 @@ Training = Callable[[Array, Array, Array, Array, Array], None]
 """All operations on batch after batch: x (M, n_1), y (M, n_L), the order of their rows, and where a batch's rows go."""
 
 
-def joined(steps: Sequence[Step], releases: bool) -> list[Run]:
+def joined(steps: Sequence[Step], releases: bool, target: Array | None = None) -> list[Run] | None:
     """Those operations in as few calls as can be: programs, and Python's own where there is no telling otherwise.
 
-    Other threads of Python go on while a program runs where it `releases` the lock: not worth its price for a short one.
+    What programs read or write in `target` they do in the array of the same size that a run is given. Other threads of Python go on
+    while a program runs where it `releases` the lock: not worth its price for a short one. None where `run.c` was not built.
     """
     run = runner(releases)
     if run is None:
-        return [dispatched(steps, releases)]
+        return None
     told = [(step, records_of(step)) for step in steps]
     runs: list[Run] = []
     for is_told, group in groupby(told, lambda each: each[1] is not None):
         members = list(group)
         if is_told:
             records = [record for _, of_step in members for record in of_step or ()]
-            runs.append(partial(run, _table(records), HEADER))
+            runs.append(partial(run, _table(records, target), HEADER))
         else:
             runs.append(dispatched([step for step, _ in members], releases))
     return runs
@@ -63,22 +64,35 @@ def training(steps: Sequence[Step]) -> Training | None:
     return train
 
 
-def _table(records: Sequence[Record]) -> Table:
+def _table(records: Sequence[Record], target: Array | None = None) -> Table:
     words = [word for record in records for word in record]
-    given = [(index, word) for index, word in enumerate(words) if isinstance(word, Given)]
+    moving = _moving(words, target)
     constants = list(dict.fromkeys(word for word in words if isinstance(word, bytes)))
-    start = 1 + 2 * len(given)
+    start = 1 + 3 * len(moving)
     end = start + len(words)
     table = (ctypes.c_int64 * (end + 1 + len(constants)))()
     address = ctypes.addressof(table)
     places = {constant: address + 8 * (end + 1 + index) for index, constant in enumerate(constants)}
-    patches = [number for index, word in given for number in (start + index, word.value)]
+    patches = [number for index, given, offset in moving for number in (start + index, given, offset)]
     filled = (0 if isinstance(word, Given) else places[word] if isinstance(word, bytes) else word for word in words)
     table[:] = [
-        len(given),
+        len(moving),
         *patches,
         *filled,
         END,
         *(int.from_bytes(each, "little", signed=True) for each in constants),
     ]
     return table
+
+
+def _moving(words: Sequence[Word], target: Array | None) -> list[tuple[int, int, int]]:
+    """(index, input, offset) of every word that is an address inside one of the arrays that a run is given."""
+    start = 0 if target is None else target.ctypes.data
+    inside = range(0) if target is None else range(start, start + target.nbytes)
+    found = [(index, word.value, 0) for index, word in enumerate(words) if isinstance(word, Given)]
+    return found + [
+        (index, _TARGET, word - start) for index, word in enumerate(words) if isinstance(word, int) and word in inside
+    ]
+
+
+_TARGET = len(Given)

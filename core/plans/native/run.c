@@ -1,9 +1,9 @@
 /* Runs a program: NumPy's loops and BLAS products one after the other, each with all that it needs beside it.
  *
  * A program is a table of 64-bit words that `core.plans.native.program` writes. It begins with the places where addresses
- * inside the batch's arrays belong, which differ from run to run; then come the records, each with its kind first:
+ * inside the batch's arrays and the target belong, which differ from run to run; then come the records, each with its kind first:
  *
- *   patches:  count, then (position, input) each
+ *   patches:  count, then (position, input, offset) each
  *   LOOP:     function, data, outer count, inner count, 3 addresses, 3 inner steps, 3 outer steps   (steps in bytes)
  *   GEMM:     function, 13 addresses
  *   GEMV:     function, 11 addresses
@@ -82,10 +82,10 @@ static void send_for_some(Errand *errand) {
     }
 }
 
-static void run(Word *program, Word x, Word y, Errand *errand) {
-    Word inputs[2] = {x, y};
+static void run(Word *program, Word x, Word y, Word target, Errand *errand) {
+    Word inputs[3] = {x, y, target};
     const Word *patch = program + 1;
-    for (Word i = 0; i < program[0]; i++, patch += 2) program[patch[0]] = inputs[patch[1]];
+    for (Word i = 0; i < program[0]; i++, patch += 3) program[patch[0]] = inputs[patch[1]] + patch[2];
     for (const Word *at = patch;;) {
         const Word *r = at + 1;
         send_for_some(errand);
@@ -124,10 +124,10 @@ static void run(Word *program, Word x, Word y, Errand *errand) {
     }
 }
 
-/* The program once, on two arrays of NumPy, of whose objects the header has `header` bytes. */
-void gradwire_run(Word *program, Word header, const char *x, const char *y) {
+/* The program once, on arrays of NumPy, of whose objects the header has `header` bytes. */
+void gradwire_run(Word *program, Word header, const char *x, const char *y, const char *target) {
     Errand none = {0};
-    run(program, *(const Word *)(x + header), *(const Word *)(y + header), &none);
+    run(program, *(const Word *)(x + header), *(const Word *)(y + header), *(const Word *)(target + header), &none);
 }
 
 /* The program on one batch of `size` rows after the other, `count` of them, which `order` tells. */
@@ -136,6 +136,6 @@ void gradwire_train(Word *program, const Source *x, const Source *y, const Word 
         take(x, order, size);
         take(y, order, size);
         Errand next = {x, order + size, i < count ? size : 0, 0, 0};
-        run(program, (Word)x->batch, (Word)y->batch, &next);
+        run(program, (Word)x->batch, (Word)y->batch, 0, &next);
     }
 }

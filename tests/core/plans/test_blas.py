@@ -88,7 +88,9 @@ def by_python(product: Product) -> list[Run]:
 
 
 def by_program(product: Product) -> list[Run]:
-    return joined([product], releases=True)
+    runs = joined([product], releases=True)
+    assert runs is not None
+    return runs
 
 
 @pytest.mark.usefixtures("_library")
@@ -100,7 +102,7 @@ def test_each_product_writes_where_it_was_bound(name: str, called: Callable[[Pro
     values = drawn(dtype)
     wanted = formula({key: array.astype(np.float64) for key, array in values.items()})
     for run in called(bind(Blas(dtype), values)):
-        run(values["x"], values["y"])
+        run(values["x"], values["y"], values["x"])
     np.testing.assert_allclose(values[target], wanted, rtol=0, atol=1e-5 if dtype == "float32" else 1e-14)
 
 

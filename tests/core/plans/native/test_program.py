@@ -13,13 +13,19 @@ from hypothesis import strategies as st
 
 from core import Architecture, Gradients, InvalidBatch, Layer, Parameters, Predictor, Trainer, make_options
 from core.plans import plan
-from core.plans.calls import Given, Step, Waiting, dispatched
+from core.plans.calls import Given, Run, Step, Waiting, dispatched
 from core.plans.native.library import runner, trainer
 from core.plans.native.program import joined
 from core.plans.native.records import records_of
 from tests.core.drawing import FLOAT_NAMES, TRIPLES, case_of, draws
 
 SGD = make_options("sgd", {"learning_rate": 0.1, "weight_decay": 0.01})
+
+
+def programs(*steps: Step) -> list[Run]:
+    runs = joined(steps, releases=False)
+    assert runs is not None
+    return runs
 
 
 def test_it_was_built() -> None:
@@ -94,8 +100,8 @@ def test_a_loop_over_operands_of_any_shape(loop: tuple[int, int, str, list[str],
     else:
         step = partial(ufunc, *(numbers[name] for name in operands), out)
     assert records_of(step) is not None
-    for run in joined([step], releases=False):
-        run(y, y)
+    for run in programs(step):
+        run(y, y, y)
     assert np.array_equal(out, np.broadcast_to(wanted, out.shape))
 
 
@@ -106,8 +112,8 @@ def test_masks_keep_what_numpy_keeps(dtype: str) -> None:
     mask = np.resize([True, False, False, True], numbers.shape)
     with np.errstate(invalid="ignore"):
         wanted = numbers * mask
-    for run in joined([partial(np.multiply, numbers, mask, numbers)], releases=False):
-        run(numbers, numbers)
+    for run in programs(partial(np.multiply, numbers, mask, numbers)):
+        run(numbers, numbers, numbers)
     assert np.array_equal(numbers, wanted, equal_nan=True)
 
 
@@ -140,13 +146,13 @@ def test_python_and_programs_take_turns() -> None:
         partial(np.add, total, np.ones(3), total),
     ]
     y = np.array([[2.0, 3.0, 4.0]])
-    runs = joined(steps, releases=False)
+    runs = programs(*steps)
     assert len(runs) == 3
     for run in runs:
-        run(y, y)
+        run(y, y, y)
     assert [list(each) for each in told] == [[1, 1, 1]]
     assert list(total) == [3, 4, 5]
-    dispatched(steps, releases=False)(y, y)
+    dispatched(steps, releases=False)(y, y, y)
     assert list(total) == [9, 16, 25]
 
 
@@ -227,3 +233,15 @@ def test_many_threads_each_with_a_plan_of_its_own() -> None:
     with ThreadPoolExecutor(4) as pool:
         first, *others = pool.map(trained, range(8))
     assert all(np.array_equal(each, first) for each in others)
+
+
+def test_a_gradient_is_an_array_of_its_own_each_time() -> None:
+    """Products write into it where it is: what was answered before stays as it was."""
+    start, x, y = a_training()
+    gradients = Gradients(start)
+    answered = [gradients.backprop(x[at : at + 5], y[at : at + 5])[1].vector for at in range(0, 50, 5)]
+    kept = [vector.copy() for vector in answered]
+    anew = [Gradients(start).backprop(x[at : at + 5], y[at : at + 5])[1].vector for at in range(0, 50, 5)]
+    for vectors in zip(answered, kept, anew, strict=True):
+        assert np.array_equal(vectors[0], vectors[1])
+        assert np.array_equal(vectors[0], vectors[2])
