@@ -7,6 +7,7 @@ functions here: then Python makes the same calls, only slower.
 from __future__ import annotations
 
 import ctypes
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -59,7 +60,8 @@ def loop_address(ufunc: np.ufunc, signature: str) -> tuple[int, int] | None:
         return None
     told = _Ufunc.from_address(id(ufunc) + HEADER)
     index = ufunc.types.index(signature)
-    return told.functions[index] or 0, told.data[index] or 0
+    function = told.functions[index]
+    return None if function is None else (function, (told.data[index] or 0) if told.data else 0)
 
 
 @cache
@@ -92,6 +94,8 @@ def _function(name: str, releases: bool, *arguments: Any) -> Any:
 @cache
 def _layout_is_known() -> bool:
     """Whether arrays and ufuncs look as NumPy's C API says."""
+    if sys.implementation.name != "cpython":
+        return False
     array = np.zeros(3)
     told = _Ufunc.from_address(id(np.multiply) + HEADER)
     return (
