@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from core.backend import select
+from core.plans.native.library import runner
 from core.plans.threads import share_cores
 from service.engine.fair import Patience
 from service.engine.local import LocalEngine
@@ -121,4 +122,8 @@ def about(running: Running) -> str:
     """Backend and store, for the line that says that the service listens."""
     engine = running.service.engine
     backend = engine.backend
-    return f"backend {backend.name} ({backend.device}, {backend.blas}), {engine.description}"
+    by_python = backend.name == "numpy" and runner(releases=True) is None
+    slower = (
+        ", small passes slower than they could be, as core/plans/native/run.c was not compiled" if by_python else ""
+    )
+    return f"backend {backend.name} ({backend.device}, {backend.blas}){slower}, {engine.description}"
