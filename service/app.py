@@ -32,7 +32,7 @@ def create_app(settings: Settings, door: Door) -> FastAPI:
     metrics, memory = Metrics(), Memory(settings.working_bytes)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+    async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         try:
             running = await bootstrap.start(settings, metrics, memory)
         except Exception as error:

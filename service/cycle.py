@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HEADER_RE, STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HEADER_RE, HEADER_VALUE_RE, STATUS_LINE, RequestResponseCycle
 
 __all__ = ["Cycle"]
 
@@ -22,8 +22,6 @@ _HIGH_WATER: Final = 2**20
 _JOINED: Final = 2**16
 """Bytes of an answer up to which copying them behind the head costs less than handing over two pieces."""
 _OF_THE_CONNECTION: Final = frozenset({b"transfer-encoding", b"connection"})
-_CONTROLS: Final = bytes({*range(0x20), 0x7F} - {0x09})
-"""What no header may hold, but for the line ends between them."""
 
 
 class Cycle(RequestResponseCycle):
@@ -116,20 +114,19 @@ class Cycle(RequestResponseCycle):
             return False
         lines = [STATUS_LINE[status]]
         length = None
-        for name, value in (*self.default_headers, *message.get("headers", ())):
-            if name not in _names and not _is_name(name):
-                return False
-            if name == b"content-length":
-                length = int(value)
-            lines += (name, b": ", value, b"\r\n")
-        lines.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
-        head = b"".join(lines)
-        ends = len(lines) // 4 + (2 if self.keep_alive else 3)
-        # A line end in a name or a value would begin a header of its own: uvicorn says what is wrong with it. Every
-        # line has its two, so that nothing else is there where these are all.
-        if length is None or len(head) - len(head.translate(None, _CONTROLS)) != 2 * ends:
+        for header in (*self.default_headers, *message.get("headers", ())):
+            line = _lines.get(header)
+            if line is None:
+                name, value = header
+                if name == b"content-length":
+                    length = int(value)
+                if (line := _line(name, value)) is None:
+                    return False
+            lines.append(line)
+        if length is None:
             return False
-        self._head = head
+        lines.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
+        self._head = b"".join(lines)
         self.response_started, self.waiting_for_100_continue = True, False
         self.chunked_encoding, self.expected_content_length = False, length
         return True
@@ -155,14 +152,32 @@ class Cycle(RequestResponseCycle):
         return True
 
 
+_lines: Final[dict[tuple[bytes, bytes], bytes]] = {}
+"""Headers that many answers have, as they are sent."""
 _names: Final[set[bytes]] = set()
 """Names of headers that may be sent as they are: the same few are asked for again and again."""
-_MOST_NAMES: Final = 256
+_MOST: Final = 256
+_OF_MANY: Final = frozenset({b"cache-control", b"content-type", b"date", b"vary", b"x-content-type-options"})
+
+
+def _line(name: bytes, value: bytes) -> bytes | None:
+    """A header as it is sent; None where uvicorn has to look at it.
+
+    A line end in a name or a value would begin a header of its own: uvicorn says what is wrong with it.
+    """
+    if (name not in _names and not _is_name(name)) or HEADER_VALUE_RE.search(value) is not None:
+        return None
+    line = b"%b: %b\r\n" % (name, value)
+    if name in _OF_MANY:
+        if len(_lines) >= _MOST:
+            _lines.clear()
+        _lines[name, value] = line
+    return line
 
 
 def _is_name(name: bytes) -> bool:
     if name in _OF_THE_CONNECTION or name != name.lower() or HEADER_RE.search(name) is not None:
         return False
-    if len(_names) < _MOST_NAMES:
+    if len(_names) < _MOST:
         _names.add(name)
     return True

@@ -1,20 +1,25 @@
 """HTTP/1.1 on one connection: uvicorn's own protocol, with less to do for each request, and ways out for who hangs up.
 
-Invariant: what an application is given, and what goes over the wire, is what it would be with uvicorn's. Two things are
-ours: bytes that are no HTTP are refused with a problem document, and a client that hangs up takes its work along.
+Invariant: what an application is given, and what goes over the wire, is what it would be with uvicorn's. Three things are
+ours: bytes that are no HTTP are refused with a problem document, a client that hangs up takes its work along, and a call
+that computes begins at once: what is answered without waiting for anything has no task made for it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from time import perf_counter
+import time
+from contextvars import copy_context
+from functools import lru_cache
 from typing import Any, Final, cast
 from urllib.parse import unquote
 
 from httptools import parse_url
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from service.begun import Begun
 from service.cycle import Cycle
 from service.front import GONE, TASK
 from service.gate import ARRIVED
@@ -22,16 +27,32 @@ from service.gate import ARRIVED
 __all__ = ["Protocol"]
 
 _ASGI: Final[Any] = {"version": "3.0", "spec_version": "2.3"}
+_LONGEST_KEPT: Final = 200
+"""Bytes of a URL up to which what was read in it is kept: clients ask for the same few again and again."""
+_ENOUGH: Final = 0.01
+"""Seconds that the event loop gives to requests one after another; the others are read meanwhile, and take their turns."""
+
+
+@lru_cache(maxsize=1024)
+def _parsed(url: bytes) -> tuple[str, bytes, bytes]:
+    """Its path, as text and as it came, and its query. Raises what uvicorn raises, and refuses with 400."""
+    parts = parse_url(url)
+    path = parts.path.decode("ascii")
+    return unquote(path) if "%" in path else path, parts.path, parts.query or b""
 
 
 class Protocol(HttpToolsProtocol):
     """What uvicorn makes for each connection."""
+
+    at_once: tuple[str, ...] = ("/feedforward", "/backprop", "/sgd-step")
+    """Ends of the paths of what begins at once. What answers there does not ask which task it is in: there may be none."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Begin; what all requests of the connection share is made here."""
         super().connection_made(transport)
         self._event = asyncio.Event()
         self._idle_since: float | None = None
+        self._next: Cycle | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take back the work of a client that has hung up; uvicorn only tells whoever asks, and nobody does in a queue."""
@@ -60,6 +81,14 @@ class Protocol(HttpToolsProtocol):
         self.transport.write(STATUS_LINE[400] + head + body)
         self.transport.close()
 
+    def data_received(self, data: bytes) -> None:
+        """What has come: take it apart, and begin with the request that is there."""
+        super().data_received(data)
+        if (cycle := self._next) is not None:
+            self._next = None
+            if not self.transport.is_closing():
+                self._begin(cycle)
+
     def on_message_begin(self) -> None:
         """The first bytes of a request."""
         self.url = b""
@@ -75,21 +104,19 @@ class Protocol(HttpToolsProtocol):
             "root_path": "",
             "headers": self.headers,
             "state": self.app_state.copy(),
-            ARRIVED: perf_counter(),
+            # When the loop woke up: what was read later has waited since then for what was read before.
+            ARRIVED: self.loop.time(),
         }
         self.scope = scope  # type: ignore[assignment]  # uvicorn's type leaves no room for more, as ASGI does
 
     def on_headers_complete(self) -> None:
-        """Begin to answer, unless an earlier request of this connection has not been answered yet."""
+        """A request is to be answered, unless an earlier one of this connection has not been answered yet."""
         parser, scope = self.parser, cast("dict[str, Any]", self.scope)
         version = parser.get_http_version()
-        url = parse_url(self.url)
-        path = url.path.decode("ascii")
+        parsed = _parsed if len(self.url) <= _LONGEST_KEPT else _parsed.__wrapped__
+        scope["path"], scope["raw_path"], scope["query_string"] = parsed(self.url)
         scope["method"] = parser.get_method().decode("ascii")
         scope["http_version"] = version
-        scope["path"] = unquote(path) if "%" in path else path
-        scope["raw_path"] = url.path
-        scope["query_string"] = url.query or b""
         before = self.cycle
         self.cycle = Cycle(
             scope,
@@ -103,10 +130,31 @@ class Protocol(HttpToolsProtocol):
             on_response=self.on_response_complete,
         )
         if before is None or before.response_complete:
-            self._start_asgi_task(self.cycle, self.app)
+            self._next = self.cycle
         else:
             self.flow.pause_reading()
             self.pipeline.appendleft((self.cycle, self.app))
+
+    def _begin(self, cycle: Cycle) -> None:
+        whole = not cycle.more_body and cycle.scope["path"].endswith(self.at_once)
+        if not whole or time.monotonic() - self.loop.time() > _ENOUGH:
+            self._start_asgi_task(cycle, self.app)
+            return
+        context = copy_context()
+        answering = cycle.run_asgi(self.app)
+        try:
+            awaited = context.run(answering.send, None)
+        except StopIteration:
+            return
+        self._watch_over(self.loop.create_task(Begun(answering, awaited), context=context), cycle)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._watch_over(self.loop.create_task(cycle.run_asgi(app)), cycle)
+
+    def _watch_over(self, task: asyncio.Task[None], cycle: RequestResponseCycle) -> None:
+        cast("dict[str, Any]", cycle.scope)[TASK] = task
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
     def on_body(self, body: bytes) -> None:
         """A part of a body."""

@@ -53,7 +53,8 @@ def serve(settings: Settings) -> None:
     with _bound(settings.host, settings.port) as listener:
         app = create_app(settings, _door(settings, listener))
         config = uvicorn.Config(
-            app,
+            # FastAPI's own entrance has something to do for traces alone.
+            app if settings.telemetry or app.middleware_stack is None else app.middleware_stack,
             loop="uvloop",
             http=Protocol,
             ws="none",

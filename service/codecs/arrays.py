@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,9 @@ __all__ = [
     "require_finite",
     "targets",
 ]
+
+_ORDINARY: Final[dict[object, float]] = {"float32": 1e76, "float64": math.inf}
+"""Sums of squares below which every number is one of the dtype's."""
 
 Array = npt.NDArray[Any]
 Leaf = Array | np.floating[Any] | float
@@ -96,8 +99,10 @@ def cast(array: Array, dtype: npt.DTypeLike, place: str) -> Array:
     Raises:
         InvalidInput: a number is finite, and not in `dtype`; the pointer goes on from `place`, the array's own.
     """
-    if array.dtype == np.dtype(dtype) or array.dtype.kind in "iu":
+    if array.dtype == dtype or array.dtype.kind in "iu":
         return array
+    if _squares(array) < _ORDINARY.get(dtype, 0.0):
+        return array.astype(dtype)
     with np.errstate(over="ignore", under="ignore"):
         result = array.astype(dtype)
     if not _all_finite(result):
@@ -211,9 +216,14 @@ def _checked_tensor(value: Array, ndim: int) -> Array:
 
 
 def _all_finite(array: Array) -> bool:
+    # The sum overflows only for huge numbers, which then get the exact test.
+    return math.isfinite(_squares(array)) or bool(np.isfinite(array).all())
+
+
+def _squares(array: Array) -> float:
+    """The sum of all squares: one pass of BLAS, without a temporary."""
     flat = array.reshape(-1) if array.flags.c_contiguous else np.ravel(array)
-    # One pass of BLAS, without a temporary; it overflows only for huge numbers, which then get the exact test.
-    return math.isfinite(np.vdot(flat, flat)) or bool(np.isfinite(array).all())
+    return float(flat.dot(flat))
 
 
 def _is_flat(value: object) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
+from starlette.types import Message
 
 from service.codecs.headers import header_values
 from service.codecs.pointers import excerpt
@@ -45,7 +46,7 @@ async def read_body(request: Request, limit: int) -> Bytes:
 
 
 async def _whole(request: Request, announced: int, limit: int) -> Bytes:
-    first, more = await _part(request)
+    first, more = _part(await request.receive())
     _require_room(len(first), limit)
     if not more:
         return first
@@ -53,7 +54,7 @@ async def _whole(request: Request, announced: int, limit: int) -> Bytes:
     buffer[: len(first)] = first
     received = len(first)
     while more:
-        part, more = await _part(request)
+        part, more = _part(await request.receive())
         _require_room(received + len(part), limit)
         buffer[received : received + len(part)] = part  # past the end, it grows
         received += len(part)
@@ -61,8 +62,7 @@ async def _whole(request: Request, announced: int, limit: int) -> Bytes:
     return buffer
 
 
-async def _part(request: Request) -> tuple[bytes, bool]:
-    message = await request.receive()
+def _part(message: Message) -> tuple[bytes, bool]:
     if message["type"] == "http.disconnect":
         raise ClientDisconnect
     return message.get("body", b""), message.get("more_body", False)

@@ -6,6 +6,7 @@ through the body again and says what and where.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -22,6 +23,10 @@ __all__ = ["Rendering", "parse", "render"]
 _MISLEADING: Final = np.uint32(0x15AE43FD).view(np.float32)
 """The one float32 (with its negative) whose shortest digits, 7.038531e-26, a reader that goes by way of float64 takes for
 its neighbor: float64 rounds them to exactly half way. All others were tried."""
+_ITS_BYTES: Final = (0xAE43FD).to_bytes(3, sys.byteorder)
+"""Those that the negative one has too."""
+_SHORT: Final = 4096
+"""Bytes of an array up to which a search for these three is done sooner than a comparison of its numbers."""
 
 _PIECE: Final = 2**18
 """Bytes of an array that are written at once: some milliseconds, during which no other thread goes on."""
@@ -110,9 +115,11 @@ def render(document: Mapping[str, Any]) -> bytes:
 
 
 def _misleads(leaf: object) -> bool:
-    if type(leaf) is float or getattr(leaf, "dtype", None) != _FLOAT32:
+    if not isinstance(leaf, (np.ndarray, np.floating)) or leaf.dtype != _FLOAT32:
         return False
-    return bool((np.abs(leaf) == _MISLEADING).any())  # type: ignore[call-overload]
+    if leaf.nbytes <= _SHORT and _ITS_BYTES not in leaf.tobytes():
+        return False
+    return bool((np.abs(leaf) == _MISLEADING).any())
 
 
 def _with_arrays(value: Any, changed: Callable[[Any], Any]) -> Any:

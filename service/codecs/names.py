@@ -76,7 +76,7 @@ def locate(name: str, names: Iterable[str]) -> str:
 def flatten(document: Mapping[str, Any]) -> tuple[dict[str, Array], dict[str, Any]]:
     """The named tensors of a document, and the rest of it, which is not arrays."""
     tensors: dict[str, Array] = {}
-    return tensors, _without_arrays(dict(document), (), tensors)
+    return tensors, _without_arrays(document if type(document) is dict else dict(document), (), tensors)
 
 
 def _parts(name: str) -> tuple[str | int, ...]:
@@ -129,7 +129,7 @@ def _without_arrays(value: Any, path: tuple[str, ...], tensors: dict[str, Array]
         rest = {}
         for key, item in value.items():
             if isinstance(item, np.ndarray) and item.ndim:
-                tensors[_name(path, key)] = item
+                tensors[_name(path, key) if path else key] = item
             elif isinstance(item, (dict, list)):
                 inner = _without_arrays(item, (*path, key), tensors)
                 if inner or not item:

@@ -22,7 +22,7 @@ __all__ = ["Rendering", "render"]
 
 Array = npt.NDArray[Any]
 
-_NAMES: Final = {np.dtype(code): name for name, code in DTYPES.items()}
+_NAMES: Final = {code: name for name, code in DTYPES.items()}
 _BLANKS: Final = tuple(b" " * (-size % 8) for size in range(8))
 _MOST_KEPT: Final = 32
 """Tensors of an answer up to which the text of its header is kept."""
@@ -50,11 +50,10 @@ class Rendering:
         arrays: list[Any] = [array if _is_plain(array) else _plain(array) for _, array in self._tensors]
         require_finite(arrays)
         places = tuple(
-            [(name, array.dtype, array.shape) for (name, _), array in zip(self._tensors, arrays, strict=True)]
+            [(name, array.dtype.str, array.shape) for (name, _), array in zip(self._tensors, arrays, strict=True)]
         )
         entries = (_entries if len(places) <= _MOST_KEPT else _entries.__wrapped__)(places)
-        options = orjson.dumps(json.render(self._rest).decode("utf-8"))
-        text = b'{"__metadata__":{"json":%b}%b}' % (options, entries)
+        text = b'{"__metadata__":{"json":%b}%b}' % (_quoted(self._rest), entries)
         text += _BLANKS[len(text) % 8]
         return b"".join((len(text).to_bytes(8, "little"), text, *arrays))
 
@@ -64,12 +63,19 @@ def render(document: Mapping[str, Any]) -> bytes:
     return Rendering(document).render()
 
 
+def _quoted(rest: Mapping[str, Any]) -> bytes:
+    """What is not arrays, as a JSON text in a JSON string. Most answers have their version there and nothing else."""
+    if len(rest) == 1 and type(version := rest.get("version")) is int:
+        return b'"{\\"version\\":%d}"' % version
+    return orjson.dumps(json.render(rest).decode("utf-8"))
+
+
 @lru_cache(maxsize=256)
-def _entries(places: tuple[tuple[str, np.dtype[Any], tuple[int, ...]], ...]) -> bytes:
+def _entries(places: tuple[tuple[str, str, tuple[int, ...]], ...]) -> bytes:
     """The header's text for tensors in this order, each after a comma. Answers have the same few again and again."""
     text, end = b"", 0
     for name, dtype, shape in places:
-        begin, end = end, end + math.prod(shape) * dtype.itemsize
+        begin, end = end, end + math.prod(shape) * np.dtype(dtype).itemsize
         entry = {"dtype": _NAMES[dtype], "shape": shape, "data_offsets": (begin, end)}
         text += b",%s:%s" % (orjson.dumps(name), orjson.dumps(entry))
     return text
@@ -80,7 +86,7 @@ def _width(item: tuple[str, Array]) -> int:
 
 
 def _is_plain(array: Array) -> bool:
-    return array.flags.c_contiguous and array.dtype in _NAMES
+    return array.flags.c_contiguous and array.dtype.str in _NAMES
 
 
 def _plain(array: Array) -> Array:

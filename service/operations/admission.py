@@ -56,13 +56,13 @@ def admit_batch(
         TooLarge: with the figures.
     """
     _within("examples", rows, settings.max_batch_rows)
-    parameters = architecture.parameter_count
-    numbers = 3 * parameters + 3 * rows * sum(architecture.sizes)
+    parameters, units = architecture.parameter_count, sum(architecture.sizes)
+    numbers = 3 * parameters + 3 * rows * units
     if per_example:
         numbers += 3 * rows * parameters
     nbytes = numbers * _ITEMSIZE[architecture.dtype]
     _within("estimated bytes", nbytes, settings.max_estimated_bytes)
-    units = sum(architecture.sizes) - architecture.inputs
+    units -= architecture.inputs
     each = _BACKPROP if backprop else _FORWARD
     products = each * rows * (parameters - units)
     _within("estimated operations", products, settings.max_estimated_operations)

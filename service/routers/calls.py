@@ -80,16 +80,16 @@ def handler(call: Call[Any]) -> Handler:
         else:
             conditions.key_of(request)  # nothing is written under it; one that is none is refused all the same
             guard = _UNGUARDED
-        body = await validated(call.model, asked)
-        network = network_of(request)
-        snapshot = await service_of(request).engine.snapshot(network)
+        body = validate(call.model, asked.document) if asked.is_short else await validated(call.model, asked)
+        network, service = network_of(request), service_of(request)
+        snapshot = await service.engine.snapshot(network)
         if preferred is not None:
             submission = Submission(
-                call.kind, network, bytes(asked.body), asked.media, asked.wanted, guard, service_of(request).owner
+                call.kind, network, bytes(asked.body), asked.media, asked.wanted, guard, service.owner
             )
             job = await _job(request, call, snapshot, body, submission)
             return await _told(request, job, preferred, asked)
-        done = await call.run(service_of(request), snapshot, body, guard)
+        done = await call.run(service, snapshot, body, guard)
         return await responded(done.document, asked.wanted, status=done.status, version=done.version)
 
     return answer

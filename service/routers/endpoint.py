@@ -83,6 +83,14 @@ class Endpoint:
     """Whether the OpenAPI document names it; the page that shows the document does not describe itself."""
 
 
+class _Request(Request):
+    """Starlette's, without a look at whether the scope is that of a request."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope, self._receive, self._send = scope, receive, send
+        self._stream_consumed = self._is_disconnected = False
+
+
 class _Resource:
     """All methods of one path: an unknown one is refused with 405 and `Allow`, and OPTIONS says what there is."""
 
@@ -96,7 +104,7 @@ class _Resource:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope[TEMPLATE] = self._path
         handler = self._handlers.get(scope["method"])
-        response = self._other(scope["method"]) if handler is None else await handler(Request(scope, receive, send))
+        response = self._other(scope["method"]) if handler is None else await handler(_Request(scope, receive, send))
         await response(scope, receive, send)
 
     def _other(self, method: str) -> Response:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeVar
 
 from pydantic import BaseModel
@@ -17,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from service.codecs.body import Bytes, read_body
 from service.codecs.documents import parse, rendering
-from service.codecs.headers import header_values
+from service.codecs.headers import by_name, header_values
 from service.codecs.media import JSON, SAFETENSORS, SUPPORTED, content_type, negotiate
 from service.engine.base import Guard
 from service.errors import NotFound
@@ -46,7 +47,9 @@ _AT_ONCE: Final = {JSON: 2**20, SAFETENSORS: 2**25}
 """Bytes of a body that are read on the event loop, and four times as many as are written there: some 2 ms."""
 _TYPES: Final = {media: (b"content-type", media.encode()) for media in _AT_ONCE}
 _VARY: Final = (b"vary", b"Accept")
-_NETWORK: Final = re.compile(r"[a-z0-9_]{1,64}")
+_LONGEST_KEPT: Final = 200
+_LONGEST: Final = 64
+_NETWORK: Final = re.compile(r"[a-z0-9_]+")
 
 
 class Asked(NamedTuple):
@@ -57,6 +60,11 @@ class Asked(NamedTuple):
     media: str
     body: Bytes
 
+    @property
+    def is_short(self) -> bool:
+        """Whether it is read and checked on the event loop."""
+        return len(self.body) <= _AT_ONCE[self.media]
+
 
 async def read(request: Request) -> Asked:
     """The body and what goes with it; what its headers get wrong is said before the body is waited for.
@@ -64,17 +72,33 @@ async def read(request: Request) -> Asked:
     Raises:
         UnsupportedMediaType, NotAcceptable, MalformedBody, InvalidInput, TooLarge.
     """
-    media = content_type(conditions.single_header(request, b"content-type"))
-    wanted = answer_type(request, media)
+    media, wanted = _types(request)
     body = await read_body(request, service_of(request).settings.max_body_bytes)
     at_once = len(body) <= _AT_ONCE[media]
     document = parse(body, media) if at_once else await asyncio.to_thread(parse, body, media)
     return Asked(document, wanted, media, body)
 
 
+def _types(request: Request) -> tuple[str, str]:
+    """The media types of the body and of the answer."""
+    found = by_name(request.scope)
+    if len(found) < len(request.scope["headers"]):  # one is there twice
+        media = content_type(conditions.single_header(request, b"content-type"))
+        return media, answer_type(request, media)
+    given, accept = found.get(b"content-type", b""), found.get(b"accept", b"")
+    return (_agreed if len(given) + len(accept) <= _LONGEST_KEPT else _agreed.__wrapped__)(given, accept)
+
+
+@lru_cache(maxsize=256)
+def _agreed(given: bytes, accept: bytes) -> tuple[str, str]:
+    """The same, of headers that are there once or not at all. Clients send the same few again and again."""
+    media = content_type(given.decode("latin-1") or None)
+    return media, negotiate(accept.decode("latin-1") or None, media)
+
+
 async def validated(model: type[ModelT], asked: Asked) -> ModelT:
     """The body as a `model`. Raises `InvalidInput`."""
-    if len(asked.body) <= _AT_ONCE[asked.media]:
+    if asked.is_short:
         return validate(model, asked.document)
     return await asyncio.to_thread(validate, model, asked.document)
 
@@ -150,7 +174,13 @@ def network_of(request: Request) -> str:
     Raises:
         NotFound: no id looks like this.
     """
-    network: str = request.path_params["network"]
-    if not _NETWORK.fullmatch(network):
+    network: str = request.scope["path_params"]["network"]
+    if len(network) > _LONGEST or not _may_be(network):
         raise NotFound("There is no such network.")
     return network
+
+
+@lru_cache(maxsize=1024)
+def _may_be(network: str) -> bool:
+    """Whether a network can have this id. Clients ask for the same few again and again."""
+    return _NETWORK.fullmatch(network) is not None

@@ -6,7 +6,7 @@ expression's `$` forgives); a test holds the two together.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Final
 
 from starlette.exceptions import HTTPException
@@ -62,15 +62,13 @@ class Routes:
         self._routes = routes
         self._rest = rest
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer one request. Raises `HTTPException` (404) where no route matches."""
         if scope["type"] != "http":
-            await self._rest(scope, receive, send)
-            return
+            return self._rest(scope, receive, send)
         for route in self._routes:
             match, found = route.matches(scope)
             if match is not Match.NONE:
                 scope.update(found)
-                await route.app(scope, receive, send)
-                return
+                return route.app(scope, receive, send)
         raise HTTPException(404)

@@ -15,7 +15,9 @@ import pytest
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from service.begun import Begun
 from service.protocol import Protocol
+from service.routers.computing import CALLS
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 LENGTH = (b"content-length", b"5")
@@ -76,6 +78,39 @@ async def streams(_scope: Any, _receive: Any, send: Any) -> None:
     await send(part(b""))
 
 
+ended = threading.Event()
+
+
+async def waits(_scope: Any, _receive: Any, send: Any) -> None:
+    """Waits after it has begun, so that a task has to go on with it."""
+    await asyncio.sleep(0)
+    await asyncio.sleep(0.01)
+    await send(start(LENGTH))
+    await send(part(b"began"))
+
+
+async def waits_long(scope: Any, receive: Any, send: Any) -> None:
+    try:
+        await asyncio.sleep(3600)
+    finally:
+        ended.set()
+    await waits(scope, receive, send)
+
+
+async def tell(send: Any, found: bool) -> None:
+    body = str(found).encode()
+    await send(start((b"content-length", b"%d" % len(body))))
+    await send(part(body))
+
+
+async def says_ended(_scope: Any, _receive: Any, send: Any) -> None:
+    await tell(send, ended.is_set())
+
+
+async def says_whether_it_has_no_task(_scope: Any, _receive: Any, send: Any) -> None:
+    await tell(send, asyncio.current_task() is None)
+
+
 APPS: dict[str, App] = {
     "plain": says(start(LENGTH, (b"x-name", b"a b")), part(b"hello"), reads=True),
     "unread": says(start(LENGTH), part(b"hello")),
@@ -94,11 +129,19 @@ APPS: dict[str, App] = {
     "streams": streams,
     "past-the-end": reads_past_the_end,
     "raises": raises_after_the_head,
+    "waits": waits,
 }
+OTHERS: dict[str, App] = {"waits-long": waits_long, "ended": says_ended, "alone": says_whether_it_has_no_task}
+
+
+class Eager(Protocol):
+    """Begins all at once that asks for no task of its own, as calls that compute are begun."""
+
+    at_once = tuple(f"/{name}" for name in APPS | OTHERS if name != "past-the-end")
 
 
 async def by_path(scope: Any, receive: Any, send: Any) -> None:
-    await APPS[scope["path"][1:]](scope, receive, send)
+    await (APPS | OTHERS)[scope["path"][1:]](scope, receive, send)
 
 
 def served(protocol: type) -> Iterator[int]:
@@ -116,7 +159,8 @@ def served(protocol: type) -> Iterator[int]:
 def ports() -> Iterator[list[int]]:
     logging.getLogger("uvicorn.error").disabled = True  # the tracebacks of the applications that fail
     with contextlib.ExitStack() as stack:
-        yield [stack.enter_context(contextlib.contextmanager(served)(kind)) for kind in (Protocol, HttpToolsProtocol)]
+        kinds = (Protocol, Eager, HttpToolsProtocol)
+        yield [stack.enter_context(contextlib.contextmanager(served)(kind)) for kind in kinds]
     logging.getLogger("uvicorn.error").disabled = False
 
 
@@ -164,23 +208,58 @@ REQUESTS: dict[str, list[bytes]] = {
 
 @pytest.mark.parametrize("name", REQUESTS)
 def test_the_wire_is_that_of_uvicorn(ports: list[int], name: str) -> None:
-    ours, uvicorns = (said(port, REQUESTS[name]) for port in ports)
+    *both, uvicorns = (said(port, REQUESTS[name]) for port in ports)
     assert bool(uvicorns) == (name not in {"injected", "bad-name"})
-    if name in {"too-short", "too-long"}:  # whether the head of an answer that fails is seen is not promised
-        assert ours in {uvicorns, b""} or uvicorns.startswith(ours)
-    else:
-        assert ours == uvicorns
+    for ours in both:
+        if name in {"too-short", "too-long"}:  # whether the head of an answer that fails is seen is not promised
+            assert ours in {uvicorns, b""} or uvicorns.startswith(ours)
+        else:
+            assert ours == uvicorns
 
 
-def test_the_head_goes_with_the_body(ports: list[int]) -> None:
-    with socket.create_connection(("127.0.0.1", ports[0]), timeout=10) as connection:
+@pytest.mark.parametrize("which", [0, 1])
+def test_the_head_goes_with_the_body(ports: list[int], which: int) -> None:
+    with socket.create_connection(("127.0.0.1", ports[which]), timeout=10) as connection:
         for _ in range(20):
             connection.sendall(post("plain"))
             assert connection.recv(4096).endswith(b"hello")
 
 
-def test_a_client_that_leaves_in_the_middle_of_its_body_ends_the_request(ports: list[int]) -> None:
-    for port in ports:
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-            connection.sendall(post("echo", b"0123456789")[:-5])
-        assert said(port, [post("plain")]).endswith(b"hello")
+def test_a_request_that_waits_goes_on_in_a_task_and_ends_with_its_client(ports: list[int]) -> None:
+    with socket.create_connection(("127.0.0.1", ports[1]), timeout=10) as connection:
+        connection.sendall(post("waits"))
+        assert connection.recv(4096).endswith(b"began")
+        connection.sendall(post("ended"))
+        assert connection.recv(4096).endswith(b"False")
+        connection.sendall(post("waits-long"))
+    for _ in range(100):
+        if said(ports[1], [post("ended")]).endswith(b"True"):
+            return
+    pytest.fail("it was not cancelled")
+
+
+def test_what_begins_at_once_has_no_task(ports: list[int]) -> None:
+    assert [said(port, [post("alone")])[-5:] for port in ports] == [b"False", b"\nTrue", b"False"]
+
+
+def test_it_is_the_calls_that_compute_that_begin_at_once() -> None:
+    assert Protocol.at_once == tuple(f"/{call.kind}" for call in CALLS)
+
+
+def test_what_is_ended_before_its_task_goes_on_is_ended_where_it_waits() -> None:
+    async def answer() -> None:
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            ended.set()
+
+    async def cancelled() -> bool:
+        begun = answer()
+        task = asyncio.get_running_loop().create_task(Begun(begun, begun.send(None)))
+        task.cancel()
+        await asyncio.wait([task])
+        return task.cancelled()
+
+    ended.clear()
+    assert asyncio.run(cancelled())
+    assert ended.is_set()
