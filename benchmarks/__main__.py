@@ -10,6 +10,7 @@ BENCHMARKS = {
     "gpu": "the same on a CUDA device, against PyTorch on that device",
     "store": "a commit of 100 KB to 400 MB, by one client and by 64, against a raw overwrite and its fdatasync",
     "http": "what a request costs the server, against a bare ASGI echo, FastAPI with pydantic, MLServer and LitServe",
+    "load": "who waits beside long computations and at ten times the capacity, and the memory of a large request",
 }
 
 

@@ -48,6 +48,10 @@ class Server:
                 return int(line.split()[1]) * 1024
         raise Failure(f"{self.name} has ended")
 
+    def reset_peak(self) -> None:
+        """Begin to look for the peak anew (proc_pid_clear_refs(5), since Linux 4.0)."""
+        Path(f"/proc/{self._process.pid}/clear_refs").write_text("5")
+
     def close(self) -> None:
         """End it and its children."""
         if self._process.poll() is None:
