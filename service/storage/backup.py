@@ -24,14 +24,18 @@ from service.errors import CorruptState, StorageFull, StorageUnavailable
 from service.storage.connections import open_copy, open_reader
 from service.storage.doctor import Report, examine
 from service.storage.faults import meaning
-from service.storage.pieces import Piece, pieces
+from service.storage.journal.arena import is_cell
+from service.storage.journal.copying import copy_journal
+from service.storage.journal.file import NAME
+from service.storage.journal.looking import opened
+from service.storage.pieces import Piece, has_journal, pieces
 from service.storage.slots import sync_folder
 
 __all__ = ["copy_store"]
 
 _ATTEMPTS: Final = 20
 _CHUNK: Final = 2**20
-_NOT_COPIED: Final = ("gradwire.db*", "slots", "lock", "*.lock", "*.new", ".*")
+_NOT_COPIED: Final = ("gradwire.db*", "slots", NAME, "lock", "*.lock", "*.new", ".*")
 """What is copied in a way of its own, and what belongs to a process."""
 
 
@@ -65,31 +69,47 @@ def _copy(folder: Path, partial: Path) -> None:
         if failed is None:
             return
         if failed == before:  # a row holds it still, so that nobody has overwritten it
-            raise CorruptState(f"the slot of {failed.what} is missing, or not what was written")
+            raise CorruptState(failed)
     raise StorageUnavailable(f"the large states in {folder} change faster than they can be locked")
 
 
-def _attempt(folder: Path, partial: Path) -> Piece | None:
-    """Copy one moment of the store; a piece, if its slot was overwritten before it was locked."""
+def _attempt(folder: Path, partial: Path) -> str | None:
+    """Copy one moment of the store; what kept that from being done, if it was overwritten before it was locked."""
     for leftover in partial.iterdir():
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
     (partial / "slots").mkdir()
     with ExitStack() as held:
+        journal = held.enter_context(opened(folder))
+        if journal is not None:
+            journal.hold()  # from now on no page is used again, so that what the rows name stays
         source = open_reader(folder / "gradwire.db")
         held.callback(source.close)
         source.execute("BEGIN")
         files: dict[Piece, BinaryIO] = {}
+        cells: list[Piece] = []
         for piece in [piece for piece in pieces(source) if piece.slot is not None]:
+            if is_cell(piece.slot or 0):
+                cells.append(piece)
+                continue
             file = _locked(folder / "slots", piece, held)
             if file is None:
-                return piece
+                return _lost(piece)
             files[piece] = file
+        if has_journal(source):
+            try:
+                copy_journal(source, folder, journal, partial, cells)
+            except CorruptState as error:
+                return str(error)
         _copy_rows(source, partial / "gradwire.db")
         for piece, file in files.items():
             if not _copy_slot(file, partial / "slots" / f"{piece.slot:08d}.slot", piece):
-                return piece
+                return _lost(piece)
         shutil.copytree(folder, partial, ignore=shutil.ignore_patterns(*_NOT_COPIED), dirs_exist_ok=True)
         return None
+
+
+def _lost(piece: Piece) -> str:
+    return f"the slot of {piece.what} is missing, or not what was written"
 
 
 def _locked(slots: Path, piece: Piece, held: ExitStack) -> BinaryIO | None:

@@ -1,7 +1,7 @@
 """What the service asks of a store; the data that crosses that seam is in `service.storage.records`.
 
-A write names the version that it replaces, and is durable when its future resolves. A read never waits for a writer and
-sees one whole version. Arrays cross the seam as host (NumPy) arrays. A new store is finished when it passes
+A write names the version that it replaces, and is durable when its future resolves. A read sees one whole version; one of
+what is current never waits for a writer. Arrays cross the seam as host (NumPy) arrays. A new store is finished when it passes
 `tests/contracts/store.py`.
 """
 

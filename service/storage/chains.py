@@ -13,6 +13,9 @@ from service.errors import CorruptState
 from service.storage import rows
 from service.storage.base import NetworkRecord, Trail
 from service.storage.connections import open_reader, tidy
+from service.storage.journal.arena import is_cell
+from service.storage.journal.file import JournalFile
+from service.storage.journal.looking import content_of, opened
 from service.storage.lock import unowned
 from service.storage.numbers import Numbers
 from service.storage.pieces import has_steps
@@ -35,10 +38,10 @@ def chains(folder: Path) -> Iterator[tuple[NetworkRecord, Trail]]:
         StorageUnavailable: a process owns the store. CorruptState: something on the way is damaged.
     """
     database = folder / "gradwire.db"
-    with unowned(folder), tidy(database):
+    with unowned(folder), tidy(database), opened(folder) as journal:
         connection = open_reader(database)
         try:
-            numbers = Numbers(lambda read: read(connection), partial(_slot, folder / "slots"))
+            numbers = Numbers(lambda read: read(connection), partial(_slot, folder / "slots", journal))
             ends: list[Any] = connection.execute(_ENDS).fetchall() if has_steps(connection) else []
             for identity, version in ends:
                 record = rows.network(connection, identity)
@@ -47,7 +50,9 @@ def chains(folder: Path) -> Iterator[tuple[NetworkRecord, Trail]]:
             connection.close()
 
 
-def _slot(slots: Path, number: int, owner: Owner, nbytes: int) -> memoryview:
+def _slot(slots: Path, journal: JournalFile | None, number: int, owner: Owner, nbytes: int) -> memoryview:
+    if is_cell(number):
+        return memoryview(content_of(journal, number, nbytes, f"version {owner[1]} of network {owner[0]}"))
     path = slots / f"{number:08d}.slot"
     try:
         with path.open("rb") as file:

@@ -16,8 +16,10 @@ from service.errors import CorruptState, StorageUnavailable
 from service.storage import wal
 from service.storage.connections import open_reader, tidy
 from service.storage.faults import meaning
+from service.storage.journal.arena import is_cell
+from service.storage.journal.looking import content_of, look_at_journal, opened
 from service.storage.lock import unowned
-from service.storage.pieces import Piece, content, has_steps, pieces
+from service.storage.pieces import Piece, content, has_journal, has_steps, pieces
 from service.storage.schema import APPLICATION_ID, MIGRATIONS
 
 __all__ = ["Report", "examine"]
@@ -122,6 +124,10 @@ def _examine(connection: apsw.Connection, database: Path, report: Report) -> Non
         ("the pages", lambda: _pages(connection, database, wal.pages(log, recovered))),
         ("the database", lambda: _database(connection)),
         ("the rows", lambda: chain.from_iterable(_rule(connection, *rule) for rule in rules)),
+        (
+            "the journal",
+            lambda: look_at_journal(connection, report.folder, report.notes) if has_journal(connection) else (),
+        ),
         ("the numbers", lambda: _pieces(connection, report)),
     )
     for what, look in looks:
@@ -162,21 +168,24 @@ def _rule(connection: apsw.Connection, query: str, sentence: str) -> Iterator[st
 
 
 def _pieces(connection: apsw.Connection, report: Report) -> Iterator[str]:
-    for piece in list(pieces(connection)):
-        try:
-            if piece.slot is None:
-                computed_by = piece.check(content(connection, piece))
+    with opened(report.folder) as journal:
+        for piece in list(pieces(connection)):
+            try:
+                if piece.slot is None:
+                    computed_by = piece.check(content(connection, piece))
+                elif is_cell(piece.slot):
+                    computed_by = piece.check(content_of(journal, piece.slot, piece.nbytes, piece.what))
+                else:
+                    computed_by = _check_slot(report.folder / "slots", piece)
+            except CorruptState as error:
+                yield str(error)
+            except apsw.Error as error:
+                yield f"{piece.what} cannot be read: {meaning(error, connection) or error}"
             else:
-                computed_by = _check_slot(report.folder / "slots", piece)
-        except CorruptState as error:
-            yield str(error)
-        except apsw.Error as error:
-            yield f"{piece.what} cannot be read: {meaning(error, connection) or error}"
-        else:
-            report.pieces += 1
-            report.nbytes += piece.nbytes
-            if computed_by is not None and computed_by not in report.numerics:
-                report.numerics.append(computed_by)
+                report.pieces += 1
+                report.nbytes += piece.nbytes
+                if computed_by is not None and computed_by not in report.numerics:
+                    report.numerics.append(computed_by)
 
 
 def _check_slot(slots: Path, piece: Piece) -> Mapping[str, str] | None:
@@ -193,7 +202,8 @@ def _check_slot(slots: Path, piece: Piece) -> Mapping[str, str] | None:
 
 
 def _note_files(connection: apsw.Connection, report: Report) -> None:
-    held = {f"{piece.slot:08d}.slot" for piece in pieces(connection) if piece.slot is not None}
+    slots = (piece.slot for piece in pieces(connection) if piece.slot is not None)
+    held = {f"{slot:08d}.slot" for slot in slots if not is_cell(slot)}
     found = {path.name: path for path in (report.folder / "slots").glob("*")}
     free = [path for name, path in found.items() if name not in held and path.suffix == ".slot"]
     if free:
@@ -218,5 +228,5 @@ def _finding(report: Report, what: str) -> Iterator[None]:
     """Whatever ends a look is a fault itself."""
     try:
         yield
-    except (apsw.Error, OSError) as error:
+    except (apsw.Error, OSError, CorruptState) as error:
         report.faults.append(f"{what} cannot be read to the end: {meaning(error) or error}")

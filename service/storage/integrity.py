@@ -16,7 +16,7 @@ from service.errors import StorageUnavailable
 from service.storage import wal
 from service.storage.faults import meaning
 
-__all__ = ["require_sound"]
+__all__ = ["damaged", "require_sound"]
 
 _PATIENCE: Final = 2.0
 _STEPS: Final = 10_000  # of SQLite's machine between two looks at the clock
@@ -32,7 +32,7 @@ def require_sound(connection: apsw.Connection, path: Path) -> None:
     """
     lost = wal.lost_writes(path.with_name(f"{path.name}-wal"), wal.recovered_frames(connection))
     if lost is not None:
-        raise _damaged(path, lost)
+        raise damaged(path, lost)
     tables = _tables(connection, path)
     deadline = time.monotonic() + _PATIENCE
     connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
@@ -52,9 +52,9 @@ def _look_through(connection: apsw.Connection, path: Path, table: str) -> None:
     except apsw.InterruptError:
         raise
     except apsw.Error as error:
-        raise _damaged(path, f"table {table}: {meaning(error, connection) or error}") from error
+        raise damaged(path, f"table {table}: {meaning(error, connection) or error}") from error
     if found != [("ok",)]:
-        raise _damaged(path, f"table {table}: {' '.join(str(found[0][0]).split())}")
+        raise damaged(path, f"table {table}: {' '.join(str(found[0][0]).split())}")
 
 
 def _tables(connection: apsw.Connection, path: Path) -> list[str]:
@@ -62,11 +62,12 @@ def _tables(connection: apsw.Connection, path: Path) -> list[str]:
         rows = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
         names = [str(name) for (name,) in rows]
     except apsw.Error as error:
-        raise _damaged(path, f"the list of tables: {meaning(error, connection) or error}") from error
+        raise damaged(path, f"the list of tables: {meaning(error, connection) or error}") from error
     last = [name for name in _GROWING if name in names]
     return [name for name in names if name not in {*last, *_CHECKED_WHEN_READ}] + last
 
 
-def _damaged(path: Path, what: str) -> StorageUnavailable:
+def damaged(path: Path, what: str) -> StorageUnavailable:
+    """The start does not happen, because of this; in one line."""
     hint = f"`gradwire doctor --data {path.parent}` says more, docs/operations.md what can be done"
     return StorageUnavailable(f"{path} is damaged ({what}); {hint}")

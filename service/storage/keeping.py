@@ -1,4 +1,4 @@
-"""Where the bytes of a write go: small ones into its row, large ones into a slot before the row is written.
+"""Where the bytes of a write go: small ones with it into the journal or its row, large ones into a slot before that.
 
 A crash between a slot and its row leaves a free slot and nothing else.
 """
@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from service.errors import StorageUnavailable
 from service.storage.encoding import Encoded
 from service.storage.faults import Stop, meaning
+from service.storage.journal.commits import Commit
 from service.storage.slots import Owner, Slots
 from service.storage.transactions import Change, Kept
 from service.storage.writer import Write, Writer
@@ -33,11 +34,19 @@ class Keeper:
         self._threads = ThreadPoolExecutor(2, "gradwire-slots")
 
     def keep(
-        self, change: Callable[[Callable[[], Kept]], Change], nbytes: int, encode: Callable[[], Encoded], owner: Owner
+        self,
+        change: Callable[[Callable[[], Kept]], Change],
+        nbytes: int,
+        encode: Callable[[], Encoded],
+        owner: Owner,
+        commit: Commit | None = None,
     ) -> Future[None]:
-        """Write `change` with the bytes that `encode` gives, about `nbytes` of them, which are the owner's."""
+        """Write `change` with the bytes that `encode` gives, about `nbytes` of them, which are the owner's.
+
+        With `commit`, which says the same, the journal may take it where the bytes are few enough.
+        """
         if nbytes <= self._inline_bytes:
-            return self._writer.submit(Write(change(lambda: Kept(encode()))))
+            return self._writer.submit(Write(change(lambda: Kept(encode())), commit=commit))
         future: Future[None] = Future()
         try:
             self._threads.submit(self._keep_in_slot, change, encode, owner, future)

@@ -9,7 +9,7 @@ import apsw
 
 from service.errors import CorruptState
 from service.storage import rows
-from service.storage.base import NetworkState, Trail
+from service.storage.base import Trail
 from service.storage.encoding import Buffer, decode
 from service.storage.rows import Place
 from service.storage.slots import Owner
@@ -35,19 +35,19 @@ class Numbers:
 
     def trail(self, network: str, version: int | None = None) -> Trail:
         """The newest version that is kept whole up to a version, and the steps to it."""
+        wrong: Sequence[Place] | None = None
         while True:
+            # Between the rows and a slot a write may give the slot up: the next look finds other rows, or `Gone`.
             places = self._places(network, version)
             found = [self._bytes(network, place) for place in places]
-            if None not in found:
+            if None in found:
+                continue
+            try:
                 return _trail(network, places, found)
-            # Between the rows and a slot a write gave the slot up: the next look finds other rows, or `Gone`.
-
-    def state(self, network: str, version: int | None = None) -> NetworkState:
-        """The numbers of a version that is kept whole."""
-        trail = self.trail(network, version)
-        if trail.steps:
-            raise ValueError(f"version {version} of network {network} is kept as a step")
-        return trail.state
+            except CorruptState:
+                if places == wrong:  # the rows held them all the time
+                    raise
+                wrong = places
 
     def _places(self, network: str, version: int | None) -> Sequence[Place]:
         try:

@@ -13,7 +13,7 @@ from service.errors import CorruptState
 from service.storage.encoding import decode
 from service.storage.steps import decode_step
 
-__all__ = ["Piece", "content", "has_steps", "pieces", "tables"]
+__all__ = ["Piece", "content", "has_journal", "has_steps", "pieces", "tables"]
 
 _VERSIONS: Final = """
     SELECT id, version, nbytes, digest, slot, content, {recorded}
@@ -35,7 +35,7 @@ class Piece:
     nbytes: int
     digest: bytes
     slot: int | None
-    """The slot file that they are in; otherwise they are in a row of `table`, `row`."""
+    """The slot file or the cell that they are in; otherwise they are in a row of `table`, `row`."""
     table: str
     row: int
     version: tuple[str, int] | None = None
@@ -78,6 +78,11 @@ def has_steps(connection: apsw.Connection) -> bool:
     """Whether this form of the database can keep versions as steps."""
     columns = connection.execute("SELECT name FROM pragma_table_info('snapshots')")
     return ("recorded",) in columns.fetchall()
+
+
+def has_journal(connection: apsw.Connection) -> bool:
+    """Whether this form of the database goes with a journal."""
+    return "journal" in tables(connection)
 
 
 def tables(connection: apsw.Connection) -> set[str]:

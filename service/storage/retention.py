@@ -6,7 +6,7 @@ together with the steps that start from it; where some of those are still wanted
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,13 +20,11 @@ _TURN: Final = 256
 """What is forgotten is forgotten once in so many writes, since looking for it costs more than forgetting it."""
 _UNNAMED: Final = "network = ?1 AND version NOT IN (SELECT version FROM checkpoints WHERE network = ?1)"
 
-_OLDEST: Final = f"""
-    SELECT version, nbytes, content, slot FROM snapshots,
-        (SELECT min(version) AS first FROM snapshots WHERE {_UNNAMED})
-    WHERE network = ?1 AND version >= first AND version < coalesce(
-        (SELECT min(version) FROM snapshots WHERE network = ?1 AND version > first AND NOT recorded), version + 1)
-"""  # noqa: S608  a constant
-"""The oldest version without a name, and the steps behind it that need it."""
+_FROM_THE_OLDEST: Final = """
+    SELECT version, nbytes, content, slot, recorded,
+        version IN (SELECT version FROM checkpoints WHERE network = ?1)
+    FROM snapshots WHERE network = ?1 ORDER BY version
+"""
 _KEEP_FROM: Final = f"""
     UPDATE heads SET kept_from = max(kept_from, coalesce(
         (SELECT version FROM snapshots WHERE {_UNNAMED} ORDER BY version DESC LIMIT 1 OFFSET ?2), 0))
@@ -53,23 +51,41 @@ class Retention:
 
 def retire(connection: apsw.Connection, ordinal: int, retention: Retention) -> Sequence[int]:
     """Drop the numbers of the oldest versions until the rest is within bounds, and give the slots that are free now."""
-    slots: list[int] = []
     totals: Any = connection.execute(f"SELECT count(*), sum(nbytes) FROM snapshots WHERE {_UNNAMED}", (ordinal,))  # noqa: S608  a constant
     count, total = totals.fetchone()
-    while count > 2 and (count > retention.versions or total > retention.nbytes):
-        oldest: Any = connection.execute(_OLDEST, (ordinal,)).fetchall()
-        count -= len(oldest)
-        if count < (2 if total > retention.nbytes else retention.versions):
+    dropped: list[_Version] = []
+    # Read no further than it takes; rows are deleted when that is done.
+    for group in _groups(connection.execute(_FROM_THE_OLDEST, (ordinal,))):
+        if count <= 2 or (count <= retention.versions and total <= retention.nbytes):
             break
-        for version, nbytes, content, slot in oldest:
-            connection.execute("DELETE FROM snapshots WHERE network = ? AND version = ?", (ordinal, version))
-            connection.execute("DELETE FROM contents WHERE id = ?", (content,))
-            slots += [] if slot is None else [slot]
-            total -= nbytes
-    else:
-        return slots
-    connection.execute(_KEEP_FROM, (ordinal, retention.versions - 1))
-    return slots
+        if count - len(group) < (2 if total > retention.nbytes else retention.versions):
+            connection.execute(_KEEP_FROM, (ordinal, retention.versions - 1))
+            break
+        dropped += group
+        count, total = count - len(group), total - sum(nbytes for _, nbytes, _, _ in group)
+    connection.executemany(
+        "DELETE FROM snapshots WHERE network = ? AND version = ?", [(ordinal, version) for version, _, _, _ in dropped]
+    )
+    contents = [(content,) for _, _, content, _ in dropped if content is not None]
+    connection.executemany("DELETE FROM contents WHERE id = ?", contents)
+    return [slot for _, _, _, slot in dropped if slot is not None]
+
+
+_Version = tuple[int, int, int | None, int | None]
+"""Number, bytes, the row that has them, their slot."""
+
+
+def _groups(rows: Iterable[Any]) -> Iterator[list[_Version]]:
+    """Versions without a name that go together, from the oldest on: one, and the steps behind it that need it."""
+    group: list[_Version] = []
+    for version, nbytes, content, slot, recorded, named in rows:
+        if group and not recorded:
+            yield group
+            group = []
+        if not named:
+            group.append((version, nbytes, content, slot))
+    if group:
+        yield group
 
 
 def forget_old(

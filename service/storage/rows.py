@@ -11,11 +11,13 @@ import orjson
 
 from service.errors import CorruptState, Fault, Gone, InvalidInput, NotFound
 from service.storage.base import CheckpointRecord, NetworkRecord, Receipt, VersionRecord
+from service.storage.journal.arena import FIRST_CELL
 
 __all__ = [
     "Place",
     "checkpoint",
     "checkpoints",
+    "committed_cells",
     "committed_slots",
     "count",
     "network",
@@ -168,11 +170,16 @@ def receipt(connection: apsw.Connection, scope: str, key: str) -> Receipt | None
 
 
 def committed_slots(connection: apsw.Connection) -> dict[int, tuple[str, int]]:
-    """Each slot that a row holds, with the network and the version."""
+    """Each slot file that a row holds, with the network and the version."""
     rows = connection.execute(
-        "SELECT slot, id, version FROM snapshots JOIN networks ON ordinal = network WHERE slot IS NOT NULL"
+        "SELECT slot, id, version FROM snapshots JOIN networks ON ordinal = network WHERE slot < ?", (FIRST_CELL,)
     )
     return {slot: (identity, version) for slot, identity, version in rows}
+
+
+def committed_cells(connection: apsw.Connection) -> list[int]:
+    """Each cell that a row holds."""
+    return [slot for (slot,) in connection.execute("SELECT slot FROM snapshots WHERE slot >= ?", (FIRST_CELL,))]
 
 
 def _record(row: tuple[Any, ...]) -> NetworkRecord:

@@ -134,6 +134,15 @@ MIGRATIONS: Final[tuple[str, ...]] = (
     -- versions without a name before this one are gone, though steps that are kept may start from their numbers
     ALTER TABLE heads ADD COLUMN kept_from INTEGER NOT NULL DEFAULT 0;
     """,
+    """
+    CREATE TABLE journal (
+        id          INTEGER PRIMARY KEY CHECK (id = 1),
+        epoch       INTEGER NOT NULL,                    -- of the frames that count; 0: there are none
+        number      INTEGER NOT NULL,                    -- of the last one whose commits are in rows
+        runs        TEXT NOT NULL                        -- JSON: [first page, how many] of each place where the next may be
+    ) STRICT;
+    INSERT INTO journal VALUES (1, 0, 0, '[]');
+    """,
 )
 
 

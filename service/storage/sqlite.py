@@ -1,6 +1,7 @@
 """The embedded store: one folder, one process, SQLite for rows and slot files for large states.
 
     DIR/gradwire.db (-wal, -shm)   rows, and states up to `inline_bytes`
+    DIR/journal                    commits that are in no row yet, and states in cells
     DIR/slots/00000001.slot ...    larger states
     DIR/lock                       the process that owns it all
 
@@ -18,7 +19,7 @@ from typing import TypeVar
 
 import apsw
 
-from service.errors import StorageUnavailable
+from service.errors import CorruptState, NotFound, StalePrecondition, StorageUnavailable
 from service.storage import checkpoints, integrity, rows, transactions, wal
 from service.storage.base import (
     CheckpointRecord,
@@ -30,18 +31,21 @@ from service.storage.base import (
     VersionRecord,
 )
 from service.storage.connections import Readers, open_writer
-from service.storage.encoding import Encoded, encode
 from service.storage.faults import Fatal, Stop, leave, meaning
 from service.storage.jobs import rows as job_rows
 from service.storage.jobs.changes import JobRetention
 from service.storage.jobs.sqlite import SqliteJobs
+from service.storage.journal.commits import Commit
+from service.storage.journal.journal import Journal
+from service.storage.journal.recovery import recover
 from service.storage.keeping import Keeper
 from service.storage.lock import Lock
+from service.storage.places import Places
 from service.storage.reading import Reading
 from service.storage.retention import Retention
 from service.storage.schema import migrate
-from service.storage.slots import Slots, sync_folder
-from service.storage.steps import encode_step
+from service.storage.slots import sync_folder
+from service.storage.steps import encoder
 from service.storage.transactions import Change, Kept
 from service.storage.writer import Write, Writer
 
@@ -55,7 +59,7 @@ class SqliteStore(Reading):
 
     Args:
         folder: made if it is missing.
-        inline_bytes: states up to this many bytes go into the row, larger ones into slot files.
+        inline_bytes: states up to this many bytes go into the row or the journal, larger ones into slot files.
         spare_bytes: free slot files kept for the next write, together.
         retention: how much is kept of each network.
         job_retention: how much is kept of jobs.
@@ -100,17 +104,26 @@ class SqliteStore(Reading):
         try:
             integrity.require_sound(self._connection, folder / "gradwire.db")
             migrate(self._connection)
+            self._journal = self._opened_journal(folder)
+            self._pending = self._journal.pending
             committed = rows.committed_slots(self._connection) | job_rows.committed_slots(self._connection)
-            self._slots = Slots(folder / "slots", committed, spare_bytes)
+            self._slots = Places(folder / "slots", committed, spare_bytes, self._journal)
             sync_folder(folder)
             sync_folder(folder.parent)
         except BaseException:
             self._connection.close()
             raise
         self._readers = Readers(folder / "gradwire.db")
-        self._writer = Writer(self._connection, self._slots, self._stop)
+        self._writer = Writer(self._connection, self._slots, self._journal, self._stop, self._retention)
         self._keeper = Keeper(self._writer, self._slots, self._stop, self._inline_bytes)
         self._jobs = SqliteJobs(self._writer, self._keeper, self._slots, self._read, self._job_retention)
+
+    def _opened_journal(self, folder: Path) -> Journal:
+        try:
+            file, left = recover(self._connection, folder, self._retention)
+            return Journal(folder, self._connection, rows.committed_cells(self._connection), file, left)
+        except (CorruptState, NotFound, StalePrecondition, ValueError) as error:
+            raise integrity.damaged(folder / "gradwire.db", f"with its journal: {error}") from error
 
     @property
     def description(self) -> str:
@@ -147,7 +160,10 @@ class SqliteStore(Reading):
         def change(kept: Callable[[], Kept]) -> Change:
             return transactions.commit_version(network, expected, kept, made, receipt, retention=self._retention)
 
-        return self._keep(change, numbers, network, made.version)
+        encode = encoder(numbers, network, made.version)
+        # Pages of the journal may be written again once rows are on disk, and without sync nobody knows when they are.
+        commit = Commit(network, expected, numbers, made, receipt, encode) if self._sync else None
+        return self._keeper.keep(change, numbers.nbytes, encode, (network, made.version), commit)
 
     def keep_whole(self, network: str, version: int, state: NetworkState) -> Future[None]:
         """Keep the numbers of a version in place of the step that makes them."""
@@ -208,6 +224,7 @@ class SqliteStore(Reading):
         self._keeper.close()
         self._writer.close()
         self._readers.close()
+        self._journal.close()
         self._connection.close()
         self._lock.release()
 
@@ -218,12 +235,12 @@ class SqliteStore(Reading):
         network: str,
         version: int,
     ) -> Future[None]:
-        def encoded() -> Encoded:
-            if isinstance(numbers, StepRecord):
-                return encode_step(numbers, network, version)
-            return encode(numbers, network, version)
+        return self._keeper.keep(change, numbers.nbytes, encoder(numbers, network, version), (network, version))
 
-        return self._keeper.keep(change, numbers.nbytes, encoded, (network, version))
+    def _settle(self, network: str) -> None:
+        if self._pending.newest(network) is not None and not self._writer.is_current_thread:
+            # A full disk or a store that has stopped: what waits is read from where it is.
+            self._writer.submit(Write(transactions.nothing)).exception()
 
 
 @contextmanager

@@ -5,14 +5,16 @@ They have the form of `service.storage.encoding` and a digest of their own; noth
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
-from service.storage.base import StepRecord
-from service.storage.encoding import Buffer, Encoded, pack, unpack
+from service.storage.base import NetworkState, StepRecord
+from service.storage.encoding import Buffer, Encoded, encode, pack, unpack
 
-__all__ = ["decode_step", "encode_step"]
+__all__ = ["decode_step", "encode_step", "encoder"]
 
 _MAGIC: Final = b"gradwire step  1"
+_AT_ONCE: Final = 256 * 1024
 
 
 def encode_step(step: StepRecord, network: str, version: int) -> Encoded:
@@ -33,3 +35,23 @@ def decode_step(data: Buffer, digest: bytes, network: str, version: int) -> Step
     header, arrays = unpack(_MAGIC, data, digest, network, version)
     made = bytes.fromhex(header["made"])
     return StepRecord(arrays["inputs"], arrays["targets"], header["options"], header["numerics"], made)
+
+
+def encoder(numbers: NetworkState | StepRecord, network: str, version: int) -> Callable[[], Encoded]:
+    """What gives the bytes of a version; those of few numbers are made at once, by who has them at hand.
+
+    What it gives up on (`TypeError`) it raises when it is called.
+    """
+
+    def encoded() -> Encoded:
+        if isinstance(numbers, StepRecord):
+            return encode_step(numbers, network, version)
+        return encode(numbers, network, version)
+
+    if numbers.nbytes > _AT_ONCE:
+        return encoded
+    try:
+        ready = encoded()
+    except TypeError:
+        return encoded
+    return lambda: ready

@@ -26,11 +26,14 @@ __all__ = [
     "delete_network",
     "head",
     "insert_receipt",
+    "insert_version",
     "keep_whole",
     "made_whole",
+    "nothing",
     "probe",
     "refuse_used_key",
     "rename_network",
+    "require_expected",
 ]
 
 Change = Callable[[apsw.Connection], Sequence[int]]
@@ -65,7 +68,7 @@ def create_network(
             "INSERT INTO heads (network, version, updated_at) VALUES (?, ?, ?)",
             (ordinal, record.version, record.updated_at),
         )
-        _insert_version(connection, ordinal, kept(), made)
+        insert_version(connection, ordinal, kept(), made)
         insert_receipt(connection, receipt, made.created_at)
         forget_old(connection, None, ordinal, receipt, retention)
         return ()
@@ -90,7 +93,7 @@ def commit_version(
         connection.execute(
             "UPDATE heads SET version = ?, updated_at = ? WHERE network = ?", (made.version, made.created_at, ordinal)
         )
-        _insert_version(connection, ordinal, kept(), made)
+        insert_version(connection, ordinal, kept(), made)
         insert_receipt(connection, receipt, made.created_at)
         forget_old(connection, ordinal, made.version, receipt, retention)
         return retire(connection, ordinal, retention)
@@ -170,6 +173,11 @@ def probe(connection: apsw.Connection) -> Sequence[int]:
     return ()
 
 
+def nothing(_connection: apsw.Connection) -> Sequence[int]:
+    """No change: it comes when what was submitted before it is in rows."""
+    return ()
+
+
 def head(connection: apsw.Connection, network: str, expected: int | None) -> int:
     """The ordinal of a network. Raises `NotFound`, and `StalePrecondition` unless `expected` is its current version."""
     row = connection.execute(
@@ -178,9 +186,14 @@ def head(connection: apsw.Connection, network: str, expected: int | None) -> int
     if row is None:
         raise NotFound(f"there is no network {network}")
     ordinal, version = row
+    require_expected(network, version, expected)
+    return int(ordinal)
+
+
+def require_expected(network: str, version: int, expected: int | None) -> None:
+    """Raise `StalePrecondition` unless `expected`, if it is said, is the current version."""
     if expected not in {None, version}:
         raise StalePrecondition(f"the current version of network {network} is {version}, not {expected}", version)
-    return int(ordinal)
 
 
 def refuse_used_key(connection: apsw.Connection, receipt: Receipt | None) -> None:
@@ -192,7 +205,8 @@ def refuse_used_key(connection: apsw.Connection, receipt: Receipt | None) -> Non
         raise IdempotencyMismatch("this idempotency key has been used")
 
 
-def _insert_version(connection: apsw.Connection, ordinal: int, kept: Kept, made: VersionRecord) -> None:
+def insert_version(connection: apsw.Connection, ordinal: int, kept: Kept, made: VersionRecord) -> None:
+    """An entry of the list of versions, and what its numbers are or where."""
     connection.execute(
         "INSERT INTO versions VALUES (?, ?, ?, ?, ?)",
         (ordinal, made.version, made.made_by, made.created_at, _json(made.summary)),

@@ -1,177 +1,125 @@
-"""One thread holds the only connection that writes, and commits what many networks want in one transaction.
+"""One thread writes: it takes what many networks want, in order of arrival, and puts it on disk together.
 
-A future resolves after COMMIT, never before; one fsync then serves all that queued up during the last one. A write that
-is refused leaves the transaction as it was. One that fails takes the transaction with it, and then each of its writes
-is committed alone.
+One sync then serves all that queued up during the last one. A batch of nothing but commits goes into the journal, and into
+rows when enough wait or nobody does; any other goes into rows at once, after what waits.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Final
 
 import apsw
 
-from service.errors import ServiceError, StorageFull, StorageUnavailable
-from service.storage.faults import Stop, meaning
+from service.errors import StorageUnavailable
+from service.storage.committing import Committer, Write
+from service.storage.faults import Stop
+from service.storage.journal.journal import Journal
+from service.storage.journal.writing import Journaling
+from service.storage.retention import Retention
 from service.storage.slots import Slots
-from service.storage.transactions import Change
 
 __all__ = ["Write", "Writer"]
 
 _BATCH: Final = 128
+_IDLE: Final = 0.01
+"""Seconds without a write after which nobody waits."""
+_NO_ROOM: Final = 1.0
+"""Seconds until what waits is put into rows again, where there was no room for them."""
 _CHECKPOINT_IDLE: Final = 2_000  # pages (of 4 KB) in the log: worth copying back while nobody waits
 _CHECKPOINT_BUSY: Final = 12_000  # copied back though somebody waits, or the log would grow without bound
 
 
-@dataclass
-class Write:
-    """One change, the slot that it brings (given back if it fails) and the future that says how it went."""
-
-    change: Change
-    slot: int | None = None
-    future: Future[None] = field(default_factory=Future)
-
-
 class Writer:
-    """Takes writes from any thread, commits them in order of arrival."""
+    """Takes writes from any thread, and makes them in order of arrival."""
 
-    def __init__(self, connection: apsw.Connection, slots: Slots, stop: Stop) -> None:
-        self._connection = connection
+    def __init__(
+        self, connection: apsw.Connection, slots: Slots, journal: Journal, stop: Stop, retention: Retention
+    ) -> None:
         self._slots = slots
         self._stop = stop
+        self._committer = Committer(connection, slots, journal, stop)
+        self._journaling = Journaling(journal, self._committer, stop, retention)
         self._queue: SimpleQueue[Write | None] = SimpleQueue()
-        self._pages = 0
         self._closed = False
-        connection.set_wal_hook(self._committed)
+        self._patience = _IDLE
         self._thread = threading.Thread(target=self._run, name="gradwire-writer", daemon=True)
         self._thread.start()
+
+    @property
+    def is_current_thread(self) -> bool:
+        """Whether this is asked by a future's callback, in the writer's thread."""
+        return threading.current_thread() is self._thread
 
     def submit(self, write: Write) -> Future[None]:
         """Queue a write; its future has `StorageUnavailable` if the store has stopped or is closed."""
         if self._closed:
-            self._fail(write, StorageUnavailable("the store is closed"))
+            self._committer.fail(write, StorageUnavailable("the store is closed"))
         else:
             self._queue.put(write)
         return write.future
 
     def close(self) -> None:
-        """Commit what is queued and end the thread."""
+        """Make the writes that are queued and end the thread."""
         self._closed = True
         self._queue.put(None)
         self._thread.join()
 
     def _run(self) -> None:
-        batch, last = self._next()
-        while batch or not last:
+        last = False
+        while not last:
+            batch, last = self._next()
             try:
-                self._commit(batch)
-                self._checkpoint()
+                has_rows = self._make(batch)
+                self._tend(idle=last or not batch, has_rows=has_rows)
             except BaseException as error:  # noqa: BLE001  nothing may end this thread in silence
                 failure = self._stop(f"the writer failed: {type(error).__name__}: {error}")
                 for write in batch:
                     if not write.future.done():
-                        self._fail(write, failure)
-            if last:
-                return
-            batch, last = self._next()
+                        self._committer.fail(write, failure)
 
     def _next(self) -> tuple[list[Write], bool]:
-        """What is queued, at least one write; and whether the end was reached."""
+        """What is queued, nothing where nobody came for a while; and whether the end was reached."""
         batch: list[Write] = []
-        item = self._queue.get()
-        while item is not None:
-            if item.future.set_running_or_notify_cancel():
-                batch.append(item)
-            elif item.slot is not None:
-                self._slots.release([item.slot])
-            if len(batch) >= _BATCH:
-                return batch, False
-            try:
+        try:
+            item = self._queue.get(timeout=self._patience if self._has_chores() else None)
+            while item is not None:
+                if item.future.set_running_or_notify_cancel():
+                    batch.append(item)
+                elif item.slot is not None:
+                    self._slots.release([item.slot])
+                if len(batch) >= _BATCH:
+                    return batch, False
                 item = self._queue.get_nowait()
-            except Empty:
-                return batch, False
+        except Empty:
+            return batch, False
         return batch, True
 
-    def _commit(self, batch: Sequence[Write], *, again: bool = False) -> None:
-        try:
-            self._stop.check()
-            settled = self._transaction(batch)
-        except Exception as error:  # noqa: BLE001  whatever it is, the writes must hear of it
-            outcome = self._undo(error)
-            if isinstance(outcome, StorageFull) and not again:
-                self._make_room()
-                self._commit(batch, again=True)
-            elif len(batch) == 1 or isinstance(outcome, StorageUnavailable):
-                for write in batch:
-                    self._fail(write, outcome)
-            else:
-                for write in batch:
-                    self._commit([write], again=again)
-            return
-        for write, answer in zip(batch, settled, strict=True):
-            if isinstance(answer, ServiceError):
-                self._fail(write, answer)
-            else:
-                self._slots.release(answer)
-                write.future.set_result(None)
+    def _make(self, batch: list[Write]) -> bool:
+        """Put it on disk; whether in rows."""
+        if not batch:
+            return False
+        commits = [(write, write.commit) for write in batch if write.commit is not None]
+        if len(commits) == len(batch):
+            self._journaling.keep(commits)
+            return False
+        if (failure := self._journaling.settle()) is None:
+            self._committer.commit(batch)
+        else:
+            for write in batch:
+                self._committer.fail(write, failure)
+        return True
 
-    def _transaction(self, batch: Sequence[Write]) -> list[Sequence[int] | ServiceError]:
-        settled: list[Sequence[int] | ServiceError] = []
-        self._connection.execute("BEGIN IMMEDIATE")
-        for write in batch:
-            try:
-                settled.append(write.change(self._connection))
-            except ServiceError as refusal:
-                settled.append(refusal)
-        self._connection.execute("COMMIT")
-        return settled
+    def _has_chores(self) -> bool:
+        return self._journaling.is_waiting or self._committer.pages >= _CHECKPOINT_IDLE
 
-    def _undo(self, error: Exception) -> Exception:
-        """Roll back, and say what the writes are to hear; does not return where the process must stop."""
-        outcome = error if not _of_disk(error) else meaning(error, self._connection)
-        # A damaged page fails its checksum. What is malformed all the same is so because the device does not read it
-        # (SQLite says no more than this of EIO), or because what wrote it is wrong: no write may build on either.
-        if outcome is None or isinstance(error, apsw.CorruptError):
-            return self._stop(f"{error} (errno {self._connection.system_errno})")
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
-        return outcome
-
-    def _fail(self, write: Write, error: Exception) -> None:
-        if write.slot is not None:
-            self._slots.release([write.slot])
-        write.future.set_exception(error)
-
-    def _committed(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
-        self._pages = pages
-        return apsw.SQLITE_OK
-
-    def _make_room(self) -> None:
-        """What is ours to give: spare slots, and the log from its start once it has been copied back.
-
-        A network whose size stays the same can therefore go on on a disk that others have filled.
-        """
-        self._slots.drop_spares()
-        self._copy_back()
-
-    def _checkpoint(self) -> None:
-        if self._pages >= (_CHECKPOINT_IDLE if self._queue.empty() else _CHECKPOINT_BUSY):
-            self._copy_back()
-
-    def _copy_back(self) -> None:
-        try:
-            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-            self._pages = 0
-        except apsw.Error as error:
-            # A full disk, or a reader in the way: the log keeps everything until a later turn.
-            if meaning(error, self._connection) is None:
-                self._stop(f"{error} (errno {self._connection.system_errno})")
-
-
-def _of_disk(error: Exception) -> bool:
-    return isinstance(error, OSError | apsw.Error | ServiceError)
+    def _tend(self, *, idle: bool, has_rows: bool) -> None:
+        """What need not be done before anybody is answered."""
+        is_calm = idle or (has_rows and self._queue.empty())
+        if self._journaling.is_due or (idle and self._journaling.is_waiting):
+            self._patience = _IDLE if self._journaling.settle() is None else _NO_ROOM
+            is_calm = True  # whoever comes now has waited already
+        if self._committer.pages >= (_CHECKPOINT_IDLE if is_calm else _CHECKPOINT_BUSY):
+            self._committer.copy_back()

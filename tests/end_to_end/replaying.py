@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import apsw
 import httpx
 import numpy as np
 
+from service.storage.connections import open_reader
+from service.storage.journal.looking import opened
+from service.storage.journal.recovery import scan
 from tests.end_to_end import tensors
 from tests.end_to_end.running import Running
 
@@ -69,12 +71,13 @@ def create(client: httpx.Client, spec: dict[str, Any], **more: Any) -> str:
 
 
 def recorded(folder: Path) -> int:
-    """How many versions are kept as steps."""
-    connection = apsw.Connection(str(folder / "gradwire.db"), flags=apsw.SQLITE_OPEN_READONLY)
-    try:
-        return int(connection.execute("SELECT count(*) FROM snapshots WHERE recorded").get)
-    finally:
-        connection.close()
+    """How many versions are kept as steps, in rows or in the journal of a process that is gone."""
+    connection = open_reader(folder / "gradwire.db")
+    with opened(folder) as journal:
+        waiting = scan(connection, folder, journal).entries
+    in_rows = int(connection.execute("SELECT count(*) FROM snapshots WHERE recorded").get)
+    connection.close()
+    return in_rows + sum(entry.kept.encoded.recorded for entry in waiting)
 
 
 def crashed(
@@ -86,5 +89,6 @@ def crashed(
         path = create(client, spec, **REPLAY)
         for number in range(steps):
             take(client, path, step(spec, rows, number, KINDS[0]))
+        client.get(f"{path}/versions")  # with that, all of it is in rows
     running.kill()
     return running, path

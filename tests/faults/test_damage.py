@@ -18,6 +18,7 @@ import pytest
 from service.errors import CorruptState, StorageUnavailable
 from service.storage.connections import open_reader
 from service.storage.doctor import examine
+from service.storage.journal.arena import is_cell, place_of
 from tests.contracts import stores
 from tests.faults.script import KEEP_VERSIONS, SCRIPT, SIZES, Model, Player, view
 
@@ -56,9 +57,16 @@ def places(folder: Path) -> dict[str, Sequence[int]]:
     pages = [page for page in range(database.stat().st_size // PAGE) if page + 1 not in newer]
     found[database.name] = [at for page in pages for at in range(page * PAGE, (page + 1) * PAGE)]
     connection = open_reader(database)
+    cells: list[int] = []
     for slot, nbytes in connection.execute("SELECT slot, nbytes FROM snapshots WHERE slot IS NOT NULL"):
-        found[f"slots/{slot:08d}.slot"] = range(nbytes)
+        if is_cell(slot):
+            begin = (1 + place_of(slot)[0]) * PAGE
+            cells += range(begin, begin + nbytes)
+        else:
+            found[f"slots/{slot:08d}.slot"] = range(nbytes)
     connection.close()
+    if cells:
+        found["journal"] = cells
     return found
 
 

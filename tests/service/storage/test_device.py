@@ -60,7 +60,7 @@ from tests.contracts import stores
 from tests.contracts.drawings import commit, create, same, state
 store = stores.{name}(Path({str(tmp_path / "data")!r}))
 network, refused, version = create(store), 0, 1
-while version < 60:
+while version < 400:
     try:
         commit(store, network, version, key=f"key-{{version}}")
     except StorageFull:
@@ -92,7 +92,8 @@ for version in range(1, 4):
     future = store.commit_version(network, version - 1, state(version), made(version))
     while not future.done():
         at = time.monotonic()
-        assert store.network(network).version == store.state(network).parameters[0] / 1000
+        before = store.network(network).version
+        assert before <= store.state(network).parameters[0] / 1000 <= store.network(network).version
         slowest, ticks = max(slowest, time.monotonic() - at), ticks + 1
         time.sleep(0.002)
     print(time.monotonic() - begun, ticks, slowest)

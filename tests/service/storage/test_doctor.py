@@ -15,6 +15,8 @@ import xxhash
 from service.errors import StorageUnavailable
 from service.storage.connections import open_reader, open_writer
 from service.storage.doctor import examine
+from service.storage.journal.arena import is_cell, place_of
+from service.storage.journal.frames import PAGE
 from tests.contracts import stores
 from tests.contracts.drawings import commit, create
 from tests.contracts.store_checkpoints import name
@@ -22,7 +24,7 @@ from tests.contracts.store_checkpoints import name
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A closed store with a network in rows and one in slots, retired versions, names and receipts."""
+    """A closed store with a network in rows and the journal and one in slots, retired versions, names and receipts."""
     folder = tmp_path_factory.mktemp("sound") / "data"
     for form, network in ((stores.inline, "net_rows"), (stores.slots, "net_slots")):
         store = form(folder, keep_versions=3)
@@ -77,16 +79,27 @@ def test_free_slots_and_strange_files_are_only_noted(data: Path) -> None:
     assert any("free slot files" in note for note in report.notes)
 
 
-@pytest.mark.parametrize("name", ["gradwire.db", "slots"])
+def held(folder: Path, name: str) -> list[tuple[Path, int, int]]:
+    """Places in which every byte counts: a file, where in it, and how many."""
+    database = folder / "gradwire.db"
+    if name == "gradwire.db":
+        return [(database, 0, database.stat().st_size)]
+    rows = _query(folder, "SELECT slot, nbytes FROM snapshots WHERE slot IS NOT NULL")
+    if name == "slots":
+        return [(folder / "slots" / f"{slot:08d}.slot", 0, nbytes) for slot, nbytes in rows if not is_cell(slot)]
+    cells = [((1 + place_of(slot)[0]) * PAGE, nbytes) for slot, nbytes in rows if is_cell(slot)]
+    return [(folder / "journal", 0, PAGE), *((folder / "journal", offset, nbytes) for offset, nbytes in cells)]
+
+
+@pytest.mark.parametrize("name", ["gradwire.db", "slots", "journal"])
 def test_a_flipped_bit_anywhere_is_found(data: Path, name: str) -> None:
     drawn = random.Random(7)
-    held = {f"{slot:08d}.slot" for (slot,) in _query(data, "SELECT slot FROM snapshots WHERE slot IS NOT NULL")}
+    places = held(data, name)
+    assert len(places) == {"gradwire.db": 1, "slots": 4, "journal": 4}[name]
     for _ in range(60):
-        path = data / name if name == "gradwire.db" else data / "slots" / drawn.choice(sorted(held))
+        path, offset, nbytes = drawn.choice(places)
         was = path.read_bytes()
-        # Of a slot only what was written counts: the rest of the file is room.
-        nbytes = len(was) if name == "gradwire.db" else _query(data, "SELECT min(nbytes) FROM snapshots")[0][0]
-        place = drawn.randrange(nbytes)
+        place = offset + drawn.randrange(nbytes)
         path.write_bytes(was[:place] + bytes([was[place] ^ 1 << drawn.randrange(8)]) + was[place + 1 :])
         before = digests(data)
         try:
@@ -101,7 +114,7 @@ def test_a_flipped_bit_anywhere_is_found(data: Path, name: str) -> None:
 
 def test_a_damaged_slot_is_named(data: Path) -> None:
     (slot,) = _query(
-        data, "SELECT slot FROM snapshots JOIN networks ON ordinal = network WHERE slot > 0 AND version = 5"
+        data, "SELECT slot FROM snapshots JOIN networks ON ordinal = network WHERE id = 'net_slots' AND version = 5"
     )
     path = data / "slots" / f"{slot[0]:08d}.slot"
     path.write_bytes(b"\1" + path.read_bytes()[1:])
@@ -165,12 +178,12 @@ def test_many_faults_of_a_kind_are_counted(data: Path) -> None:
 
 def test_numbers_in_the_wrong_place_are_found(data: Path) -> None:
     with edited(data) as connection:
-        rows = connection.execute("SELECT version, digest, content FROM snapshots WHERE network = 1 AND version > 4")
-        for version, digest, content in rows.fetchall():
+        connection.execute("DROP INDEX one_snapshot_a_slot")
+        rows = connection.execute("SELECT version, digest, slot FROM snapshots WHERE network = 1 AND version > 4")
+        for version, digest, slot in rows.fetchall():
             other = 11 - version
             connection.execute(
-                "UPDATE snapshots SET digest = ?, content = ? WHERE network = 1 AND version = ?",
-                (digest, content, other),
+                "UPDATE snapshots SET digest = ?, slot = ? WHERE network = 1 AND version = ?", (digest, slot, other)
             )
     faults = examine(data).faults
     assert [fault for fault in faults if fault.startswith("in place of version")] == faults
