@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import sys
 import threading
@@ -79,6 +80,8 @@ def play(job: dict[str, str]) -> int:
             line.say("refused", refused)
         model.apply(step)
         line.say("done", number)
+        if job["script"] == str(number + 1):
+            os.kill(os.getpid(), signal.SIGKILL)
         if number == 0:
             line.ask("threads", json.dumps({thread.name: thread.native_id for thread in threading.enumerate()}))
     store.close()

@@ -92,7 +92,8 @@ class Runner:
     def run(self, folder: Path, thread: str = "main", fault: Fault | None = None, script: str = "whole") -> Run:
         """Play the script in `folder`, the thread traced, the fault (of that thread) injected.
 
-        With `script="reopen"` the store that is there is only opened and closed; with "look" it is read and left open.
+        With `script="reopen"` the store that is there is only opened and closed; with "look" it is read and left open;
+        with a number, it is killed when that many steps have been acknowledged.
         """
         begun = self._stderr.stat().st_size
         assert self._process.stdin is not None

@@ -19,7 +19,7 @@ from tests.faults.checking import Broken, check_and_finish
 from tests.faults.disk import Disk, disk
 from tests.faults.machine import needs_power_loss, needs_strace
 from tests.faults.runs import Fault, Run, Runner, runner
-from tests.faults.script import SIZES
+from tests.faults.script import SCRIPT, SIZES
 
 pytestmark = [needs_strace, pytest.mark.slow]
 
@@ -167,9 +167,31 @@ def test_no_room_refuses_the_write_and_the_next_is_taken(
             refusing += run.refused > 0
         checked(store, folder, fault, run)
         shutil.rmtree(folder)
-    assert refusing > 0.3 * len(every)
-    assert stopped >= MOST * sum(fault.call in {"fsync", "fdatasync"} for fault in every) - 1
-    print(f"{store}, {thread}: {refusing} runs were refused writes, {stopped} stopped")
+    syncs = sum(fault.call in {"fsync", "fdatasync"} for fault in every)
+    assert refusing > 0.4 * (len(every) - syncs)
+    assert stopped >= MOST * syncs - 1
+    print(
+        f"{store}, {thread}: {refusing} runs of {len(every) - syncs} were refused writes, {stopped} of {syncs} stopped"
+    )
+
+
+@pytest.mark.parametrize(("store", "thread"), [case for case in EVERY if case[1] == "writer"])
+def test_killed_some_steps_after_there_was_no_room(
+    runs: Runner, place: Path, store: str, thread: str, full: bool
+) -> None:
+    folder, killed = place / "data", 0
+    every = faults(runs, folder, thread, "error=ENOSPC", full)
+    for fault in every:
+        if fault.call in {"fsync", "fdatasync"}:
+            continue
+        for steps in range(1, len(SCRIPT)) if full else (1 + (7 * fault.nth) % (len(SCRIPT) - 1),):
+            run = runs.run(folder, thread, replace(fault, last=fault.nth + 12), script=str(steps))
+            assert run.status == -9, f"{fault}: {run}"
+            assert run.done == steps
+            checked(store, folder, fault, run)
+            shutil.rmtree(folder)
+            killed += 1
+    print(f"{store}, {thread}: {killed} kills")
 
 
 @pytest.mark.parametrize("action", ["signal=SIGKILL", "error=EIO", "error=ENOSPC"])

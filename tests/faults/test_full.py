@@ -1,11 +1,15 @@
 """A disk that is full until somebody makes room: writes are refused with 507 and change nothing, and reads go on.
 
-Afterwards the same requests under the same keys are done, and all of it is there in the next life of the server.
+Afterwards the same requests under the same keys are done, and all of it is there in the next life of the server. A store
+that was killed opens on a full disk, too.
 """
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -14,9 +18,12 @@ from typing import Any
 import httpx
 import pytest
 
+from service.storage.doctor import examine
+from tests.contracts import stores
+from tests.contracts.drawings import commit, receipt, same, state, step
 from tests.end_to_end.running import Running
 from tests.faults.disk import small
-from tests.faults.machine import needs_small_disk
+from tests.faults.machine import ROOT, needs_small_disk
 from tests.faults.training import request, spec
 
 pytestmark = [needs_small_disk, pytest.mark.slow]
@@ -93,3 +100,52 @@ def fill_and_go_on(server: Running, ballast: Path, units: int) -> tuple[int, int
         assert [write.send(client).content for write in refused] == [answer.content for answer in first]
         assert everything(client) == after
     return 21 * len(refused), len(after) // 3
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from service.storage import writer
+from tests.contracts import stores
+from tests.contracts.drawings import commit, create, take
+writer._IDLE = 60.0
+store = stores.inline(Path(sys.argv[1]))
+for network, size in (("net_a", 20), ("net_b", 1000)):
+    create(store, network, size=size)
+    store.probe().result(30)
+for version in range(1, 4):
+    commit(store, "net_a", version, key=f"key-{version}", size=20)
+    commit(store, "net_b", version, size=1000)
+take(store, "net_a", 4)
+os._exit(0)
+"""
+
+
+def fill(path: Path) -> None:
+    """Take all the room that there is."""
+    with path.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+
+
+def test_a_start_without_room_has_what_was_acknowledged(place: Path) -> None:
+    with small(place / "disk", MEGABYTES) as folder:
+        subprocess.run([sys.executable, "-c", KILLED, str(folder / "data")], check=True, cwd=ROOT)
+        ballast = folder / "ballast"
+        fill(ballast)
+        store = stores.inline(folder / "data")
+        assert len(store._pending.entries) == 7, "there was no room for rows"
+        assert (store.network("net_a").version, store.network("net_b").version) == (4, 3)
+        assert same(store.trail("net_a").state, state(3, 20))
+        assert [one.inputs.tolist() for one in store.trail("net_a").steps] == [step(4).inputs.tolist()]
+        assert same(store.state("net_b"), state(3, 1000))
+        assert store.receipt("net_a", "key-3") == receipt("net_a", "key-3", 3)
+        # From here on the store may have made room: of its own.
+        assert [one.version for one in store.versions("net_b", 9)] == [3, 2, 1, 0]
+        assert all(same(store.state("net_b", version), state(version, 1000)) for version in range(4))
+        ballast.unlink()
+        for version in range(4, 9):
+            commit(store, "net_b", version, size=1000)
+        assert all(same(store.state("net_b", version), state(version, 1000)) for version in range(9))
+        store.close()
+        assert examine(folder / "data").faults == []

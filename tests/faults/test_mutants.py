@@ -15,6 +15,7 @@ pytestmark = [needs_strace, needs_power_loss, pytest.mark.slow]
 
 CALLS = "tests/faults/test_calls.py"
 RACES = "tests/faults/test_races.py"
+JOURNAL = "tests/service/storage/journal/test_recovery.py"
 
 
 @dataclass(frozen=True)
@@ -50,15 +51,15 @@ MUTANTS = {
     "answer before commit": Planted(
         (
             Mutant(
-                "storage/writer.py",
-                '        self._connection.execute("COMMIT")\n',
+                "storage/committing.py",
+                '        self._connection.execute("COMMIT")\n        if is_changed:\n',
                 "        for write, answer in zip(batch, settled, strict=True):\n"
                 "            if not isinstance(answer, ServiceError):\n"
                 "                write.future.set_result(None)\n"
-                '        self._connection.execute("COMMIT")\n',
+                '        self._connection.execute("COMMIT")\n        if is_changed:\n',
             ),
             Mutant(
-                "storage/writer.py",
+                "storage/committing.py",
                 "self._slots.release(answer)\n                write.future.set_result(None)\n",
                 "self._slots.release(answer)\n",
             ),
@@ -97,8 +98,77 @@ MUTANTS = {
         CALLS,
         "test_what_the_next_process_shows and inline",
     ),
+    "a journal that is not synced": Planted(
+        (Mutant("storage/journal/journal.py", "        self._room.file.sync()\n", ""),), CALLS, UNPOWERED
+    ),
+    "answer before the journal": Planted(
+        (
+            Mutant(
+                "storage/journal/writing.py",
+                "            self._journal.write()\n",
+                "            for write in staged:\n"
+                "                write.future.set_result(None)\n"
+                "            self._journal.write()\n",
+            ),
+            Mutant(
+                "storage/journal/writing.py",
+                "            return False\n        for write in staged:\n            write.future.set_result(None)\n",
+                "            return False\n",
+            ),
+        ),
+        CALLS,
+        KILLED,
+    ),
+    "a live cell reused": Planted(
+        (Mutant("storage/sqlite.py", "rows.committed_cells(self._connection), file, left", "(), file, left"),),
+        CALLS,
+        KILLED,
+    ),
+    "frames under the epoch of older rows": Planted(
+        (Mutant("storage/committing.py", "self._connection.total_changes() != before", "False"),),
+        "tests/service/storage/journal/test_journal.py",
+        "test_an_older_look",
+    ),
+    "frames in a window that no row names": Planted(
+        (Mutant("storage/journal/journal.py", "self._room.arena.close_window()  # the rows", "pass  # the rows"),),
+        JOURNAL,
+        "test_what_follows_a_write_without_room",
+    ),
+    "frames behind half a frame": Planted(
+        (
+            Mutant(
+                "storage/journal/journal.py",
+                "            self._room.arena.give([(start, own + self._pages)])\n"
+                "            self._room.arena.close_window()\n",
+                "",
+            ),
+        ),
+        JOURNAL,
+        "test_what_follows_a_write_without_room",
+    ),
+    "a journal that is shown before it is synced": Planted(
+        (
+            Mutant("storage/journal/file.py", 'getattr(os, "O_DIRECT", None)', "None"),  # in memory, until it is synced
+            Mutant(
+                "storage/journal/recovery.py",
+                "                file.write(start, [file.read(start, length * frames.PAGE)])\n            file.sync()\n",
+                "                pass\n",
+            ),
+        ),
+        CALLS,
+        "test_what_the_next_process_shows and inline",
+    ),
+    "a frame that counts without its cells": Planted(
+        (
+            Mutant(
+                "storage/journal/recovery.py", "if not all(_is_whole(file, entry) for entry in entries):", "if False:"
+            ),
+        ),
+        JOURNAL,
+        "test_the_last_frame_is_whole",
+    ),
     "a writer that goes on without a disk": Planted(
-        (Mutant("storage/writer.py", " or isinstance(error, apsw.CorruptError)", ""),),
+        (Mutant("storage/committing.py", " or isinstance(error, apsw.CorruptError)", ""),),
         "tests/faults/test_gone.py",
         "must",
     ),
