@@ -62,9 +62,10 @@ class LiveJob:
 
     async def change(self, seconds: float) -> bool:
         """Wait for the next change; False where none came in time."""
+        waiting = asyncio.ensure_future(self._changed.wait())
         try:
-            async with asyncio.timeout(seconds):
-                await self._changed.wait()
-        except TimeoutError:
-            return False
-        return True
+            # And no `asyncio.timeout`, which asks for a task: whoever waits may not have one yet.
+            done, _ = await asyncio.wait([waiting], timeout=seconds)
+        finally:
+            waiting.cancel()
+        return bool(done)
