@@ -190,18 +190,25 @@ async def landed(future: Future[None], publish: Callable[[], None] | None = None
     Once the store has the write, nobody can say that it will not happen: whoever leaves early would leave memory behind
     the disk. The cancellation is raised when all is done. A write that failed is not published; its error is raised.
     """
-    write = asyncio.wrap_future(future)
     cancelled: asyncio.CancelledError | None = None
-    while not write.done():
+    while not future.done():
         try:
-            await asyncio.wait([write])
+            await _ended(future)
         except asyncio.CancelledError as error:
             cancelled = error
-    if publish is not None and write.exception() is None:
+    if publish is not None and future.exception() is None:
         publish()
     if cancelled is not None:
         raise cancelled
-    write.result()
+    future.result()
+
+
+def _ended(future: Future[None]) -> asyncio.Future[None]:
+    """What is done when the write is, and says nothing of how it ended; cancelling it leaves the write alone."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+    future.add_done_callback(lambda _: _on_loop(loop, lambda: None if ended.done() else ended.set_result(None)))
+    return ended
 
 
 def _submitted(executor: ThreadPoolExecutor, work: Callable[[], T]) -> Future[T]:
