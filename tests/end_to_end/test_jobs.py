@@ -303,11 +303,16 @@ def test_writes_of_jobs_come_in_order(client: httpx.Client, create: Callable[...
 
 def test_networks_take_turns(launch: Callable[..., Running]) -> None:
     client = launch("--job-workers", "1").client()
-    busy(client)
     spec = {"inputs": 2, "layers": [{"units": 1, "activation": "tanh"}]}
     many, few = (client.post("/v1/networks", json=spec).headers["location"] for _ in range(2))
-    jobs = [ask(client, f"{many}/feedforward", BATCH) for _ in range(6)] + [ask(client, f"{few}/feedforward", BATCH)]
-    started = [end(client, job)["started_at"] for job in jobs]
+    for _ in range(10):
+        [slow] = busy(client)
+        jobs = [ask(client, f"{path}/feedforward", BATCH) for path in (many,) * 6 + (few,)]
+        all_have_waited = client.get(slow).json()["finished_at"] is None
+        started = [end(client, job)["started_at"] for job in jobs]
+        if all_have_waited:  # or the disk was slower than the products, and there were no turns to take
+            break
+    assert all_have_waited
     assert started[:6] == sorted(started[:6])
     assert sorted(started).index(started[6]) <= 1
 
