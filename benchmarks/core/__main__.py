@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import datetime as dt
 import json
 import sys
 import tempfile
@@ -12,18 +11,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.command import add_report_options, carry_out, origin
 from benchmarks.core import layouts, long_run, report
 from benchmarks.core.candidate import Plan, Timing
 from benchmarks.core.cases import CASES, Problem, draw
 from benchmarks.core.engines.registry import ENGINES, Spec
-from benchmarks.core.machine import commit, describe
 from benchmarks.core.measure import measure
-from benchmarks.core.process import ROOT, Failure, Process, Resources
+from benchmarks.core.process import Failure, Process, Resources
 from benchmarks.core.reference import Disagreement
 from benchmarks.core.toolchain import SetupError, compiled_limit, peers_python
 
-RESULTS = ROOT / "benchmarks" / "results"
-DOCUMENT = ROOT / "docs" / "performance.md"
 WHATS = ("forward", "backprop", "step", "epochs")
 DTYPES = ("float32", "float64")
 
@@ -48,13 +45,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--mnist", type=Path, metavar="DIR", help="MNIST's IDX files, for the long run")
     parser.add_argument("--peers-python", type=Path, metavar="PATH", help="a Python that has the peers already")
     parser.add_argument("--no-pin", action="store_true", help="do not keep engines on as many processors as threads")
-    parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="default: benchmarks/results/core.json for a full run"
-    )
+    add_report_options(parser, "core", can_resume=True)
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: for a look on a busy machine")
-    parser.add_argument("--markdown", action="store_true", help="fill the tables of docs/performance.md")
-    parser.add_argument("--resume", action="store_true", help="go on where the JSON file of an earlier run ends")
-    parser.add_argument("--report", type=Path, metavar="FILE", help="measure nothing: tables of an earlier run's JSON")
     parser.add_argument(
         "--layouts", action="store_true", help="only show in which order of storage the products of a step are fastest"
     )
@@ -123,9 +115,7 @@ class Session:
     def results(self) -> dict[str, Any]:
         """Everything, for JSON."""
         return {
-            "date": dt.datetime.now(dt.UTC).date().isoformat(),
-            **commit(ROOT),
-            "machine": describe(),
+            **origin(),
             "versions": {home: self.versions(home, python) for home, python in self.pythons.items()},
             "clock": self.options.clock,
             "long_run_data": "MNIST" if self.options.mnist else "synthetic",
@@ -189,18 +179,19 @@ def main(arguments: Sequence[str]) -> int:
                 f"The products of a step, {dtype}, one thread, microseconds\n\n{layouts.table(options.case, dtype)}\n"
             )
         return 0
-    target = options.json or RESULTS / ("core.json" if is_complete(options) else "core-partial.json")
-    try:
-        results = json.loads(options.report.read_text()) if options.report else run(options, target)
-    except (Disagreement, Failure, SetupError) as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    if not options.report:
-        print(f"bench: written to {target}", file=sys.stderr)
-    print(report.text(results))
-    if options.markdown:
-        report.fill(DOCUMENT, results)
-    return 0
+    return carry_out(
+        options,
+        "core",
+        lambda target: run(options, target),
+        report.text,
+        lambda results: [("core", report.markdown(results))],
+        (
+            Disagreement,
+            Failure,
+            SetupError,
+        ),
+        complete=is_complete(options),
+    )
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def versions() -> dict[str, Any]:
 
 def _blas() -> dict[str, Any]:
     import numpy as np  # noqa: PLC0415 - the orchestrator describes the machine without it
-    import scipy  # noqa: PLC0415
+    import scipy  # noqa: PLC0415 - as above
 
     found = {}
     for module in (np, scipy):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import benchmarks.document
 
-__all__ = ["fill", "markdown", "text"]
+__all__ = ["markdown", "text"]
 
 NOT_ASKED = "not one of its operations"
 
@@ -145,8 +144,3 @@ def markdown(results: Record) -> str:
 
 def _line(cells: Row) -> str:
     return "| " + " | ".join(cells) + " |"
-
-
-def fill(document: Path, results: Record) -> None:
-    """Put the tables between the markers. Raises `ValueError` where the document has not both."""
-    benchmarks.document.fill(document, "core", markdown(results))

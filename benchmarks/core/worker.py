@@ -23,10 +23,10 @@ class Worker:
 
     def open(self, request: Message) -> Message:
         """Build the engine: imports, compilation and the first checks that it does itself."""
-        import numpy as np  # noqa: PLC0415
+        import numpy as np  # noqa: PLC0415 - NumPy comes after the process is pinned
 
         from benchmarks.core.cases import CASES, Batch  # noqa: PLC0415 - NumPy comes after the process is pinned
-        from benchmarks.core.engines import Task, Unavailable  # noqa: PLC0415
+        from benchmarks.core.engines import Task, Unavailable  # noqa: PLC0415 - as above
 
         folder = Path(request["problem"])
         arrays = [np.load(folder / f"{name}.npy") for name in ("vector", "x", "y", "labels")]
@@ -61,14 +61,14 @@ class Worker:
 
     def result(self, request: Message) -> Message:
         """Write what the engine has arrived at to a file."""
-        import numpy as np  # noqa: PLC0415
+        import numpy as np  # noqa: PLC0415 - NumPy comes after the process is pinned
 
         np.save(request["to"], self.engine.result())
         return {}
 
     def versions(self, _request: Message) -> Message:
         """What the process runs on."""
-        from benchmarks.core.machine import versions  # noqa: PLC0415
+        from benchmarks.core.machine import versions  # noqa: PLC0415 - as above
 
         return versions()
 

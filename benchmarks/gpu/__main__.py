@@ -14,8 +14,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.command import RESULTS
 from benchmarks.core import report
-from benchmarks.core.__main__ import RESULTS, as_json
+from benchmarks.core.__main__ import as_json
 from benchmarks.core.candidate import Plan
 from benchmarks.core.cases import CASES, draw
 from benchmarks.core.engines.registry import Spec

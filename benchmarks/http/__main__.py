@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 import json
 import os
 import sys
@@ -15,9 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import document
-from benchmarks.core.machine import commit, describe
-from benchmarks.core.process import ROOT
+from benchmarks.command import add_report_options, carry_out, origin
 from benchmarks.core.reference import Disagreement
 from benchmarks.environment import SetupError
 from benchmarks.http import report
@@ -26,9 +23,6 @@ from benchmarks.http.contestants import CONTESTANTS, Contestant
 from benchmarks.http.measure import Plan, measure
 from benchmarks.http.peers import peers_python, versions
 from benchmarks.http.process import Failure
-
-RESULTS = ROOT / "benchmarks" / "results"
-DOCUMENT = ROOT / "docs" / "performance.md"
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -42,12 +36,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8], metavar="N", help="default: 1 8")
     parser.add_argument("--rounds", type=int, default=Plan.rounds, help="bursts of each server (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="a smoke run: one row, one connection, few bursts")
-    parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="default: benchmarks/results/http.json for a full run"
-    )
-    parser.add_argument("--markdown", action="store_true", help="fill the tables of docs/performance.md")
-    parser.add_argument("--resume", action="store_true", help="go on where the JSON file of an earlier run ends")
-    parser.add_argument("--report", type=Path, metavar="FILE", help="measure nothing: tables of an earlier run's JSON")
+    add_report_options(parser, "http", can_resume=True)
     options = parser.parse_args(arguments)
     if options.quick:
         options.clients, options.rounds = [1], 5
@@ -123,9 +112,7 @@ def run(options: argparse.Namespace, target: Path) -> dict[str, Any]:
             print(f"bench: {number} of {len(asked)}: {call.title}, {clients} connections", file=sys.stderr)
             records.append(record(call, clients, contestants, plan))
             results = {
-                "date": dt.datetime.now(dt.UTC).date().isoformat(),
-                **commit(ROOT),
-                "machine": describe(),
+                **origin(),
                 "versions": versions(options.servers),
                 "records": records,
             }
@@ -136,18 +123,19 @@ def run(options: argparse.Namespace, target: Path) -> dict[str, Any]:
 def main(arguments: Sequence[str]) -> int:
     """The command."""
     options = parse(arguments)
-    target = options.json or RESULTS / ("http.json" if is_complete(options) else "http-partial.json")
-    try:
-        results = json.loads(options.report.read_text()) if options.report else run(options, target)
-    except (Disagreement, Failure, SetupError) as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    if not options.report:
-        print(f"bench: written to {target}", file=sys.stderr)
-    print(report.text(results))
-    if options.markdown:
-        document.fill(DOCUMENT, "http", report.markdown(results))
-    return 0
+    return carry_out(
+        options,
+        "http",
+        lambda target: run(options, target),
+        report.text,
+        lambda results: [("http", report.markdown(results))],
+        (
+            Disagreement,
+            Failure,
+            SetupError,
+        ),
+        complete=is_complete(options),
+    )
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from benchmarks.document import table
+from benchmarks.document import aligned, measured, sections
 
 __all__ = ["capacity", "markdown", "missed", "text", "times"]
 
@@ -96,13 +96,7 @@ def _number(value: float | None) -> str:
 
 def text(results: Record) -> str:
     """For the terminal."""
-    lines: list[str] = []
-    for title, header, rows in _tables(results):
-        widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
-        lines += ["", title]
-        for first, *cells in (header, *rows):
-            lines.append("  ".join((first.ljust(widths[0]), *map(str.rjust, cells, widths[1:]))))
-    return "\n".join([*lines, "", *_short(results)])
+    return "\n".join([*aligned(_tables(results)), "", *_short(results)])
 
 
 def _short(results: Record) -> list[str]:
@@ -111,12 +105,7 @@ def _short(results: Record) -> list[str]:
 
 def markdown(results: Record) -> str:
     """For the documentation: the tables and where they come from."""
-    machine = results["machine"]
-    lines = [
-        f"Measured by `./dev bench http` on {results['date']}:",
-        f"{machine['processor']}, {machine['processors']} processors, {machine['memory_gb']} GB, {machine['system']};",
-        f"{', '.join(f'{name} {version}' for name, version in results['versions'].items())}.",
-    ]
-    for title, header, rows in _tables(results):
-        lines += ["", f"**{title}**", "", *table(header, rows)]
-    return "\n".join([*lines, "", *(f"* {line}" for line in _short(results))]).rstrip()
+    origin = measured(
+        "./dev bench http", results, ", ".join(f"{name} {version}" for name, version in results["versions"].items())
+    )
+    return "\n".join([*origin, *sections(_tables(results)), "", *(f"* {line}" for line in _short(results))]).rstrip()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.document import table
+from benchmarks.document import measured, table
 
 __all__ = ["markdown", "missed", "text"]
 
@@ -33,10 +33,8 @@ def text(results: dict[str, Any]) -> str:
 
 def markdown(results: dict[str, Any]) -> str:
     """For the documentation: the table and where it comes from."""
-    machine = results["machine"]
     lines = [
-        f"Measured by `./dev bench load` on {results['date']}:",
-        f"{machine['processor']}, {machine['processors']} processors, {machine['memory_gb']} GB, {machine['system']}.",
+        *measured("./dev bench load", results),
         "",
         *table(_HEADER, _rows(results)),
         "",

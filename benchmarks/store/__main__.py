@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 import json
 import os
 import sys
@@ -14,9 +13,7 @@ from typing import Any
 
 import apsw
 
-from benchmarks import document
-from benchmarks.core.machine import commit, describe
-from benchmarks.core.process import ROOT
+from benchmarks.command import RESULTS, add_report_options, carry_out, origin
 from benchmarks.http.process import Failure
 from benchmarks.store import report
 from benchmarks.store.cases import CASES, QUICK, Case
@@ -25,8 +22,6 @@ from benchmarks.store.modes import modes
 from benchmarks.store.over_http import steps
 from benchmarks.store.subjects import Wrong
 
-RESULTS = ROOT / "benchmarks" / "results"
-DOCUMENT = ROOT / "docs" / "performance.md"
 LONG_RUN = 10_000
 
 
@@ -41,12 +36,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--rounds", type=int, default=5, help="bursts of many clients (default: %(default)s)")
     parser.add_argument("--folder", type=Path, default=RESULTS, help="where the disk is; default: %(default)s")
-    parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="default: benchmarks/results/store.json for a full run"
-    )
-    parser.add_argument("--markdown", action="store_true", help="fill the tables of docs/performance.md")
-    parser.add_argument("--resume", action="store_true", help="go on where the JSON file of an earlier run ends")
-    parser.add_argument("--report", type=Path, metavar="FILE", help="measure nothing: tables of an earlier run's JSON")
+    add_report_options(parser, "store", can_resume=True)
     options = parser.parse_args(arguments)
     if options.quick:
         options.rounds = 1
@@ -88,9 +78,7 @@ def run(options: argparse.Namespace, target: Path) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(prefix="bench-store-", dir=options.folder) as folder:
             record = measured(case, Path(folder), options)
         results = {
-            "date": dt.datetime.now(dt.UTC).date().isoformat(),
-            **commit(ROOT),
-            "machine": describe(),
+            **origin(),
             "file_system": file_system(options.folder),
             "sqlite": apsw.sqlite_lib_version(),
             "records": [*results["records"], record],
@@ -113,19 +101,18 @@ def file_system(folder: Path) -> str:
 def main(arguments: Sequence[str]) -> int:
     """The command."""
     options = parse(arguments)
-    target = options.json or RESULTS / ("store.json" if is_complete(options) else "store-partial.json")
-    try:
-        results = json.loads(options.report.read_text()) if options.report else run(options, target)
-    except (Failure, Wrong) as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    if not options.report:
-        print(f"bench: written to {target}", file=sys.stderr)
-    print(report.text(results))
-    if options.markdown:
-        for name, part in report.parts(results):
-            document.fill(DOCUMENT, name, report.markdown(part))
-    return 0
+    return carry_out(
+        options,
+        "store",
+        lambda target: run(options, target),
+        report.text,
+        lambda results: ((name, report.markdown(part)) for name, part in report.parts(results)),
+        (
+            Failure,
+            Wrong,
+        ),
+        complete=is_complete(options),
+    )
 
 
 if __name__ == "__main__":

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks.document import table
+from benchmarks.document import Table, aligned, measured, sections
 
 __all__ = ["markdown", "missed", "parts", "text"]
 
 Record = dict[str, Any]
-Table = tuple[str, list[str], list[list[str]]]
 
 
 def missed(record: Record) -> str | None:
@@ -100,13 +99,7 @@ def _short(results: Record) -> list[str]:
 
 def text(results: Record) -> str:
     """For the terminal."""
-    lines: list[str] = []
-    for title, header, rows in _tables(results):
-        widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
-        lines += ["", title]
-        for first, *cells in (header, *rows):
-            lines.append("  ".join((first.ljust(widths[0]), *map(str.rjust, cells, widths[1:]))))
-    return "\n".join([*lines, "", *_short(results)])
+    return "\n".join([*aligned(_tables(results)), "", *_short(results)])
 
 
 def parts(results: Record) -> Iterator[tuple[str, Record]]:
@@ -119,12 +112,5 @@ def parts(results: Record) -> Iterator[tuple[str, Record]]:
 
 def markdown(results: Record) -> str:
     """For the documentation: the tables and where they come from."""
-    machine = results["machine"]
-    lines = [
-        f"Measured by `./dev bench store` on {results['date']}:",
-        f"{machine['processor']}, {machine['processors']} processors, {machine['memory_gb']} GB, {machine['system']};",
-        f"{results['file_system']}; SQLite {results['sqlite']}.",
-    ]
-    for title, header, rows in _tables(results):
-        lines += ["", f"**{title}**", "", *table(header, rows)]
-    return "\n".join([*lines, "", *(f"* {line}" for line in _short(results))]).rstrip()
+    origin = measured("./dev bench store", results, f"{results['file_system']}; SQLite {results['sqlite']}")
+    return "\n".join([*origin, *sections(_tables(results)), "", *(f"* {line}" for line in _short(results))]).rstrip()

@@ -14,10 +14,10 @@ import numpy as np
 from core.network import Architecture, Parameters
 from core.plans.blas import Blas
 from core.plans.buffers import Buffers, every_layer
-from core.plans.calls import Step, dispatched
+from core.plans.calls import Run, Step, dispatched
 from core.plans.heads import head
 from core.plans.kernels import kernel
-from core.plans.native.program import Training, joined, training
+from core.plans.native.program import Train, joined, training
 from core.plans.threads import threads_for, threads_of_step, use_threads
 from core.plans.updates import Update
 from core.plans.working import Working
@@ -74,16 +74,22 @@ class Passage:
 
     def _compile(self, steps: list[Step]) -> None:
         self._steps = steps  # which keep the memory that programs only have addresses of
-        self._runs, self._cold, self._is_joined = [dispatched(steps, self._releases)], COLD_RUNS, False
+        self._runs: list[Run] = []
+        self._cold, self._is_joined = COLD_RUNS, False
 
     def _run(self, x: Array, y: Array, target: Array) -> None:
         use_threads(self._threads)
         if self._cold:
-            self._cold -= 1
-            if not self._cold and (runs := joined(self._steps, self._releases, self._target)) is not None:
-                self._runs, self._is_joined = runs, True
+            self._warm_up()
         for run in self._runs:
             run(x, y, target)
+
+    def _warm_up(self) -> None:
+        self._cold -= 1
+        if not self._cold and (runs := joined(self._steps, self._releases, self._target)) is not None:
+            self._runs, self._is_joined = runs, True
+        elif not self._runs:
+            self._runs = [dispatched(self._steps, self._releases)]
 
     def _forward_steps(self, squares: Array | None) -> list[Step]:
         """(z^l = a^{l-1} w^l^T + b^l, a^l = sigma(z^l)) for every layer."""
@@ -149,7 +155,7 @@ class Plan(Passage):
         if self._squares is not None:
             self._target = update.target.vector
             steps += [*self._head.cost, self._blas.dot(self._target, self._target, self._squares[-1:])]
-        self._training: Training | None = None
+        self._training: Train | None = None
         self._compile(steps)
 
     def _update_of(self, update: Update[Working] | Update[Parameters], index: int) -> list[Step]:

@@ -17,7 +17,7 @@ from service.codecs import pieces
 try:
     import simdjson
 except ImportError:  # no wheel for this Python yet (docs/dependencies.md): the careful reader then reads everything
-    simdjson = None  # type: ignore[assignment]
+    simdjson = None  # type: ignore[assignment]  # a module, or none
 
 __all__ = ["AVAILABLE", "WithMatrices", "read"]
 

@@ -47,7 +47,7 @@ def validate(model: type[ModelT], document: object) -> ModelT:
     try:
         # Pydantic, being strict, takes a dict for an object and nothing that is derived from it.
         # `model_validate` is this, with a look at arguments that nobody gives.
-        return model.__pydantic_validator__.validate_python(  # type: ignore[no-any-return]
+        return model.__pydantic_validator__.validate_python(  # type: ignore[no-any-return]  # the model is what it makes
             dict(document) if isinstance(document, WithMatrices) else document
         )
     except ValidationError as error:

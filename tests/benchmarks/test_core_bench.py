@@ -17,6 +17,7 @@ from benchmarks.core.engines.registry import ENGINES, Spec
 from benchmarks.core.measure import measure
 from benchmarks.core.process import Failure, Resources
 from benchmarks.core.reference import TOLERANCE, Disagreement, expected, forward
+from benchmarks.document import fill
 
 pytestmark = pytest.mark.slow
 
@@ -122,8 +123,8 @@ def test_the_document_is_filled_between_its_markers(tmp_path: Path) -> None:
         "versions": {"product": {"numpy": "2"}},
         "records": [record(10.0, 8.0, 200.0)],
     }
-    report.fill(document, results)
-    report.fill(document, results)
+    fill(document, "core", report.markdown(results))
+    fill(document, "core", report.markdown(results))
     content = document.read_text()
     assert content.startswith(f"before\n{report.BEGIN}\n")
     assert content.endswith(f"{report.END}\nafter\n")
@@ -131,4 +132,4 @@ def test_the_document_is_filled_between_its_markers(tmp_path: Path) -> None:
     assert "old" not in content
     document.write_text("no markers")
     with pytest.raises(ValueError, match="needs the lines"):
-        report.fill(document, results)
+        fill(document, "core", report.markdown(results))

@@ -117,7 +117,7 @@ def test_an_earlier_run_is_reported_and_fills_the_document(
     begin, end = document.markers("store")
     own = document.markers("replay")
     page.write_text(f"before\n{begin}\nold\n{end}\nbetween\n{own[0]}\nold\n{own[1]}\nafter\n")
-    monkeypatch.setattr("benchmarks.store.__main__.DOCUMENT", page)
+    monkeypatch.setattr("benchmarks.command.DOCUMENT", page)
     assert main(["--report", str(tmp_path / "run.json"), "--markdown"]) == 0
     filled = page.read_text()
     assert filled.startswith(f"before\n{begin}\nMeasured by `./dev bench store` on 2000-01-01:\n")

@@ -153,8 +153,10 @@ def test_conditions_and_keys(client: httpx.Client, create: Callable[..., str]) -
 def test_one_name_has_one_winner(client: httpx.Client, create: Callable[..., str]) -> None:
     path = create()
     with ThreadPoolExecutor(8) as threads:
-        ask = lambda _: client.post(f"{path}/checkpoints", json={"name": "raced"}).status_code  # noqa: E731
-        assert sorted(threads.map(ask, range(8))) == [201] + [409] * 7
+        answers = threads.map(
+            lambda _: client.post(f"{path}/checkpoints", json={"name": "raced"}).status_code, range(8)
+        )
+        assert sorted(answers) == [201] + [409] * 7
 
 
 def test_a_fork_starts_where_its_source_is(client: httpx.Client, create: Callable[..., str]) -> None:

@@ -14,7 +14,7 @@ from core import Architecture, Gradients, Layer, Options, Parameters, Predictor,
 def architecture(case: Case, dtype: str) -> Architecture:
     """The case as core says it."""
     layers = tuple(Layer(units, name) for units, name in zip(case.sizes[1:], case.activations, strict=True))
-    return Architecture(case.sizes[0], layers, case.cost, dtype)  # type: ignore[arg-type]
+    return Architecture(case.sizes[0], layers, case.cost, dtype)
 
 
 def parameters(task: Task) -> Parameters:

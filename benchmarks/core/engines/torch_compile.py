@@ -34,10 +34,10 @@ class Step(eager.Torch):
     def __init__(self, task: Task) -> None:
         super().__init__(task)
         if task.variant == "whole":
-            self.step = whole_step(self)  # type: ignore[method-assign]
+            self.step = whole_step(self)
             return
         self.compiled = torch.compile(lambda x, y: eager.cost(self.case, self.network(x), y), dynamic=False)
-        self.step = self.module_step  # type: ignore[method-assign]
+        self.step = self.module_step
 
     def module_step(self, x: Tensor, targets: Tensor) -> None:
         self.optimizer.zero_grad(set_to_none=True)
@@ -51,7 +51,7 @@ class Backprop(Step):
     def __init__(self, task: Task) -> None:
         super().__init__(task)
         gradient = whole_gradient(self) if task.variant == "whole" else self.module_gradient
-        self.step = lambda x, targets: setattr(self, "gradient", gradient(x, targets))  # type: ignore[method-assign]
+        self.step = lambda x, targets: setattr(self, "gradient", gradient(x, targets))
 
     def module_gradient(self, x: Tensor, targets: Tensor) -> Any:
         return torch.autograd.grad(self.compiled(x, targets), self.parameters)

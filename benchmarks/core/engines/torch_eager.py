@@ -104,7 +104,7 @@ class Backprop(Torch):
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        self.step = self.grad  # type: ignore[method-assign]
+        self.step = self.grad
 
     def grad(self, x: Tensor, targets: Tensor) -> None:
         self.gradient = torch.autograd.grad(cost(self.case, self.network(x), targets), self.parameters)

@@ -20,7 +20,7 @@ class Network(litserve.LitAPI):
     def setup(self, device: str) -> None:
         """The parameters are loaded by the first request."""
 
-    def decode_request(self, request):  # type: ignore[no-untyped-def]  # it would read a type as that of the endpoint
+    def decode_request(self, request):
         """Lists to an array."""
         return np.asarray(request["inputs"], np.float32)
 

@@ -19,12 +19,12 @@ from core.plans.native.library import HEADER, Source, runner, trainer
 from core.plans.native.records import END, Record, Word, records_of
 from core.types import Array
 
-__all__ = ["Training", "joined", "training"]
+__all__ = ["Train", "joined", "training"]
 
 Table = Any
 """An array of ctypes, of 64-bit words."""
 
-Training = Callable[[Array, Array, Array, Array, Array], None]
+Train = Callable[[Array, Array, Array, Array, Array], None]
 """All operations on batch after batch: x (M, n_1), y (M, n_L), the order of their rows, and where a batch's rows go."""
 
 
@@ -49,7 +49,7 @@ def joined(steps: Sequence[Step], releases: bool, target: Array | None = None) -
     return runs
 
 
-def training(steps: Sequence[Step]) -> Training | None:
+def training(steps: Sequence[Step]) -> Train | None:
     """Those operations on batch after batch without Python in between, where all of them can be told."""
     run, told = trainer(), [records_of(step) for step in steps]
     if run is None or any(records is None for records in told):

@@ -36,7 +36,7 @@ class DeviceArray(np.ndarray):
     """An array whose numbers the host cannot see without asking."""
 
     @property
-    def data(self) -> Pointer:  # type: ignore[override]
+    def data(self) -> Pointer:
         return Pointer(self.ctypes.data)
 
     def _read(self, how: Callable[[np.ndarray], Any]) -> Any:
@@ -73,7 +73,7 @@ class Stream:
     """Work on it is put off until somebody waits for it; the current stream alone does everything at once."""
 
     def __init__(self, non_blocking: bool = False, is_current: bool = False) -> None:
-        self.is_current, self.pending = is_current, []  # type: ignore[var-annotated]
+        self.is_current, self.pending = is_current, []
 
     def later(self, work: Callable[[], Any]) -> None:
         self.pending.append(work)

@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.skipif(COMPILER is None, reason="compiles the kernels' text: needs g++"),
 ]
 CUPY = CupyOnCpu()
-BACKEND = Backend("cupy", CUPY, "a model on the CPU", "a model on the CPU")  # type: ignore[arg-type]
+BACKEND = Backend("cupy", CUPY, "a model on the CPU", "a model on the CPU")
 EXACT = 1e-13
 
 
@@ -80,8 +80,8 @@ def test_each_activation_and_its_slope(name: str) -> None:
     Kernels(CUPY).pull(name, z, a, delta)()
     definition = ACTIVATIONS[name]
     with np.errstate(all="ignore"):
-        value = definition.value(np, Z[None, :])  # type: ignore[arg-type]
-        slope = definition.pullback(np, np.ones((1, len(Z))), Z[None, :], value)  # type: ignore[arg-type]
+        value = definition.value(np, Z[None, :])
+        slope = definition.pullback(np, np.ones((1, len(Z))), Z[None, :], value)
     np.testing.assert_allclose(a, value, rtol=EXACT, atol=1e-300)
     np.testing.assert_allclose(delta, slope, rtol=1e-11, atol=1e-15)  # 1 - a^2 and a (1 - a) cancel
 
@@ -97,10 +97,10 @@ def test_softmax_in_warps(width: int) -> None:
     at_z, at_a, at_v = on(z), on(z), on(v)
     Kernels(CUPY).activate("softmax", on(b), at_z, at_a)()
     Kernels(CUPY).pull("softmax", at_z, at_a, at_v)()
-    a = ACTIVATIONS["softmax"].value(np, z + b)  # type: ignore[arg-type]
+    a = ACTIVATIONS["softmax"].value(np, z + b)
     np.testing.assert_allclose(at_z, z + b, rtol=EXACT)
     np.testing.assert_allclose(at_a, a, rtol=1e-12, atol=1e-300)
-    np.testing.assert_allclose(at_v, ACTIVATIONS["softmax"].pullback(np, v, z + b, a), rtol=1e-9, atol=1e-15)  # type: ignore[arg-type]
+    np.testing.assert_allclose(at_v, ACTIVATIONS["softmax"].pullback(np, v, z + b, a), rtol=1e-9, atol=1e-15)
 
 
 def test_which_heads_take_more_than_one_launch() -> None:

@@ -79,7 +79,7 @@ def test_a_step_that_cannot_be_is_refused_before_its_turn(tmp_path: Path) -> Non
         async def never(*_arguments: object) -> None:
             raise AssertionError("the write was tried")
 
-        engine.write = never  # type: ignore[method-assign]
+        engine.write = never
         for x, y in (
             (np.ones((1, 3)), np.ones((1, 1))),
             (np.ones((1, 2)), np.ones((2, 1))),
@@ -144,7 +144,7 @@ def test_a_store_that_does_not_write_in_time_is_not_ready(tmp_path: Path, monkey
         async def stuck() -> None:
             await asyncio.sleep(30)
 
-        service.engine.ready = stuck  # type: ignore[method-assign]
+        service.engine.ready = stuck
         with pytest.raises(Overloaded):
             await operations.require_ready(service)
 

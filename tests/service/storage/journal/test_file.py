@@ -52,7 +52,7 @@ def test_a_file_system_that_does_not_go_past_its_cache_is_written_through_it(
     def refusing(path: object, flags: int, *rest: int) -> int:
         if flags & os.O_DIRECT:
             raise OSError(code, "no")
-        return real(path, flags, *rest)  # type: ignore[arg-type]
+        return real(path, flags, *rest)
 
     monkeypatch.setattr(os, "open", refusing)
     file = WrittenFile.create(tmp_path)
