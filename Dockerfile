@@ -20,7 +20,7 @@ WORKDIR /src
 # Packages before sources: a change of ours installs nothing of theirs again.
 COPY requirements/build.txt requirements/
 RUN python -m venv /opt/build && /opt/build/bin/pip install --only-binary :all: --require-hashes -r requirements/build.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY core core
 COPY service service
 RUN /opt/build/bin/pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /wheels .

@@ -13,7 +13,7 @@ from core.network import Architecture, Parameters
 from core.optimizers import OptimizerState, Options, update
 from core.types import Array, ArrayModule
 
-__all__ = ["Step", "gradient_norm", "require_finite_step", "sgd_step"]
+__all__ = ["Step", "descend", "gradient_norm", "require_finite_step", "sgd_step"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,11 +57,23 @@ def sgd_step(
         NonFiniteError: names the first layer that left the finite numbers, in the pass or by the update.
     """
     found = backprop(xp, parameters, x, y)
-    norm = gradient_norm(xp, found.gradient)
+    return descend(xp, parameters, state, found.cost, found.gradient, options)
+
+
+def descend(
+    xp: ArrayModule,
+    parameters: Parameters,
+    state: OptimizerState | None,
+    cost: float,
+    gradient: Parameters,
+    options: Options,
+) -> Step:
+    """The step that a cost and its mean gradient make. Raises `NonFiniteError`, with the layer that the update took away."""
+    norm = gradient_norm(xp, gradient)
     architecture = parameters.architecture
     with quiet():
-        vector, state = update(xp, architecture, parameters.vector, found.gradient.vector, norm, state, options)
-    step = Step(Parameters(architecture, vector), state, found.cost, norm)
+        vector, state = update(xp, architecture, parameters.vector, gradient.vector, norm, state, options)
+    step = Step(Parameters(architecture, vector), state, cost, norm)
     require_finite_step(xp, step)
     return step
 

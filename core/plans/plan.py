@@ -18,7 +18,7 @@ from core.plans.calls import Run, Step, dispatched
 from core.plans.heads import head
 from core.plans.kernels import kernel
 from core.plans.native.program import Train, joined, training
-from core.plans.threads import threads_for, threads_of_step, use_threads
+from core.plans.threads import long_pass, threads_for, threads_of_step, use_threads
 from core.plans.updates import Update
 from core.plans.working import Working
 from core.types import Array
@@ -78,7 +78,14 @@ class Passage:
         self._cold, self._is_joined = COLD_RUNS, False
 
     def _run(self, x: Array, y: Array, target: Array) -> None:
-        use_threads(self._threads)
+        if self._threads > 1:
+            with long_pass(self._threads):
+                self._go_through(x, y, target)
+        else:
+            use_threads(1)
+            self._go_through(x, y, target)
+
+    def _go_through(self, x: Array, y: Array, target: Array) -> None:
         if self._cold:
             self._warm_up()
         for run in self._runs:

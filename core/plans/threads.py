@@ -25,6 +25,7 @@ __all__ = [
     "SERIAL_BELOW",
     "controllable",
     "libraries",
+    "long_pass",
     "share_cores",
     "steady",
     "threads_for",
@@ -36,8 +37,8 @@ SERIAL_BELOW = 64_000_000
 """Multiplications in one pass below which a second thread does not pay (docs/performance.md has the measurement)."""
 
 
-SHARED_SERIAL_BELOW = 500_000_000
-"""The same where cores are shared with other work: some 10 ms of one core in float32. A thread that waits for its part of a
+SHARED_SERIAL_BELOW = 5_000_000_000
+"""The same where cores are shared with other work: some 100 ms of one core in float32. A thread that waits for its part of a
 shorter product spins meanwhile on a core that another request would have used."""
 
 
@@ -64,6 +65,20 @@ def use_threads(count: int) -> None:
     Where passes are held `steady`, their number stands.
     """
     _pool().use(count)
+
+
+@contextmanager
+def long_pass(count: int) -> Iterator[None]:
+    """A pass in this block runs on `count` threads where no other one like it runs, and else on one.
+
+    Two that both have all threads wait for each other's products.
+    """
+    pool = _pool()
+    pool.use(count if pool.enter() == 1 else 1)
+    try:
+        yield
+    finally:
+        pool.leave()
 
 
 @contextmanager
@@ -130,6 +145,17 @@ class _Pool:
         self._order = threading.Lock()  # whoever waits for another number keeps later ones waiting
         self._held = threading.Condition()
         self._holders = 0
+        self._long = 0
+
+    def enter(self) -> int:
+        """One long pass more; how many there are with it."""
+        with self._held:
+            self._long += 1
+            return self._long
+
+    def leave(self) -> None:
+        with self._held:
+            self._long -= 1
 
     def use(self, count: int) -> None:
         if count != self._count and self.set_threads is not None:

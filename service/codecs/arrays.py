@@ -108,7 +108,7 @@ def cast(array: Array, dtype: npt.DTypeLike, place: str) -> Array:
     if not _all_finite(result):
         index = np.unravel_index(int(np.argmin(np.isfinite(result))), result.shape)
         fault = Fault(join(place, map(int, index)), f"This number is outside the range of {result.dtype}.")
-        raise InvalidInput(fault.detail, (fault,))
+        raise InvalidInput.of(fault)
     return result
 
 

@@ -41,18 +41,19 @@ async def read_body(request: Request, limit: int) -> Bytes:
     encoding = _encoding(header_values(request, b"content-encoding"))
     announced = _announced(header_values(request, b"content-length"))
     _require_room(announced, limit)
-    body = await _whole(request, announced, limit)
+    body: Bytes
+    body, more = _part(await request.receive())
+    _require_room(len(body), limit)
+    if more:
+        body = await _joined(request, body, announced, limit)
     return body if encoding == "identity" or not body else await asyncio.to_thread(_decoded, body, encoding, limit)
 
 
-async def _whole(request: Request, announced: int, limit: int) -> Bytes:
-    first, more = _part(await request.receive())
-    _require_room(len(first), limit)
-    if not more:
-        return first
+async def _joined(request: Request, first: bytes, announced: int, limit: int) -> bytearray:
+    """The whole body, which goes on behind its first part."""
     buffer = bytearray(min(announced, _AT_ONCE))
     buffer[: len(first)] = first
-    received = len(first)
+    received, more = len(first), True
     while more:
         part, more = _part(await request.receive())
         _require_room(received + len(part), limit)

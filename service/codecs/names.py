@@ -121,7 +121,7 @@ def _merge_layers(entries: object, node: Mapping[Any, Any], path: tuple[str | in
 
 
 def _repeated(place: str) -> InvalidInput:
-    return InvalidInput(REPEATED, (Fault(place, REPEATED),))
+    return InvalidInput.of(Fault(place, REPEATED))
 
 
 def _without_arrays(value: Any, path: tuple[str, ...], tensors: dict[str, Array]) -> Any:

@@ -113,7 +113,7 @@ def _layout(text: bytes, size: int) -> _Layout:
     for entry in entries:
         if entry.dtype not in DTYPES:
             detail = f"The dtype {excerpt(entry.dtype)!r} is not read here: use F32 or F64."
-            raise InvalidInput(detail, (Fault(names.locate(entry.name, header), detail),))
+            raise InvalidInput.of(Fault(names.locate(entry.name, header), detail))
     places = {entry.name: entry for entry in entries}
     is_flat = all("." not in name and name != "layer" for name in header)
     return _Layout(tuple(_tensor(places[name]) for name in header), _options(metadata), is_flat)
@@ -144,7 +144,7 @@ def _header(text: bytes) -> dict[str, Any]:
             raise _broken(f"in its header, at {first.pointer or 'the top'}: {first.detail}") from None
         known = [name for name in orjson.loads(text) if names.is_name(name)]
         place = names.locate(first.pointer[1:], known) if first.pointer[1:] in known else first.pointer
-        raise InvalidInput(first.detail, (Fault(place, first.detail),)) from None
+        raise InvalidInput.of(Fault(place, first.detail)) from None
 
 
 def _entry(name: str, value: object) -> _Entry:

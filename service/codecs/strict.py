@@ -51,18 +51,14 @@ def inspect(body: bytes | bytearray, what: str) -> None:
         where = f"line {error.lineno}, column {error.colno}"
         raise MalformedBody(f"{what} is not JSON: {excerpt(error.msg)} at {where}.") from None
     except RecursionError:
-        raise _invalid([Fault("", _TOO_DEEP)]) from None
+        raise InvalidInput.of(Fault("", _TOO_DEEP)) from None
     faults: list[Fault] = []
     for fault in _faults(document, ()):
         faults.append(fault)
         if len(faults) == MAX_FAULTS:
             break
     if faults:
-        raise _invalid(faults)
-
-
-def _invalid(faults: list[Fault]) -> InvalidInput:
-    return InvalidInput(faults[0].detail, tuple(faults))
+        raise InvalidInput.of(*faults)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from core.plans import threads
-from core.plans.threads import steady, use_threads
+from core.plans.threads import long_pass, steady, use_threads
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +69,19 @@ def test_blocks_of_one_number_run_together_and_those_of_another_wait_in_order() 
     for thread in running:
         thread.join(20)
     assert told == ["one", "with it", "two", "one after two"]
+
+
+def test_a_long_pass_has_all_threads_where_it_is_alone() -> None:
+    with long_pass(3):
+        assert now() == 3
+        with long_pass(3):
+            assert now() == 1
+        with pytest.raises(ZeroDivisionError), long_pass(3):
+            raise ZeroDivisionError
+    with steady(2), long_pass(3):
+        assert now() == 2
+    with long_pass(3):
+        assert now() == 3
 
 
 def test_a_block_that_fails_lets_go() -> None:

@@ -1,6 +1,6 @@
-"""Compiles `run.c` when the package is built: by the C compiler that there is, or else by that of the package `ziglang`.
+"""Compiles what is written in C when the package is built: by the compiler that there is, or else by that of `ziglang`.
 
-Invariant: a build without a compiler, or whose compiler fails, fails. The library links against nothing of Python's, so that
+Invariant: a build without a compiler, or whose compiler fails, fails. The libraries link against nothing of Python's, so that
 one wheel serves every version of it on a platform.
 """
 
@@ -17,10 +17,10 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-__all__ = ["NativeBuild", "compile_library"]
+__all__ = ["FLAGS", "NativeBuild", "compile_library"]
 
-_HERE = Path("core") / "plans" / "native"
-_FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-shared", "-s", "-Wall", "-Wextra", "-Werror")
+_SOURCES = (Path("core/plans/native/run.c"), Path("service/codecs/native/rows.c"))
+FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-shared", "-s", "-Wall", "-Wextra", "-Werror")
 
 
 class NativeBuild(BuildHookInterface[Any]):
@@ -34,24 +34,25 @@ class NativeBuild(BuildHookInterface[Any]):
         """Compile, and say that the wheel is this platform's."""
         if self.target_name != "wheel":
             return
-        compile_library(Path(self.root) / _HERE)
-        build_data["artifacts"].append(str(_HERE / "run.so"))
+        for source in _SOURCES:
+            library = compile_library(Path(self.root) / source)
+            build_data["artifacts"].append(str(library.relative_to(self.root)))
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
 
 
-def compile_library(folder: Path) -> None:
-    """Make `run.so` of `run.c`.
+def compile_library(source: Path) -> Path:
+    """The library beside its source.
 
     Raises:
         subprocess.CalledProcessError: the compiler refused it, and has said why.
     """
     with tempfile.TemporaryDirectory() as cache:
-        made = Path(cache) / "run.so"
+        made = Path(cache) / source.with_suffix(".so").name
         environment = os.environ | {"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache}
-        command = [*_compiler(), *_FLAGS, str(folder / "run.c"), "-o", str(made)]
+        command = [*_compiler(), *FLAGS, str(source), "-o", str(made)]
         subprocess.run(command, check=True, env=environment)  # noqa: S603  a compiler that is installed here
-        shutil.move(made, folder / "run.so")  # a process that has the old one loaded keeps it
+        return Path(shutil.move(made, source.with_suffix(".so")))  # a process that has the old one loaded keeps it
 
 
 def _compiler() -> list[str]:
