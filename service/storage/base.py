@@ -45,8 +45,9 @@ class Store(Protocol):
     Writes return at once with a future. It resolves when the write is on disk, and otherwise raises: `NotFound` (the
     network went), `StalePrecondition` (the expected version is not the current one), `StorageFull`,
     `StorageUnavailable`. A write with a receipt whose (scope, key) is taken raises `IdempotencyMismatch` and changes
-    nothing. Writes to one network are submitted one after the other: while one is under way, the next has no version to
-    name. Reads raise `NotFound`, `Gone` and `CorruptState`. Everything may be called from any thread.
+    nothing. Versions of one network come to the disk in the order in which they were handed over: one may be handed over
+    while the one that it names is still on its way, and raises `StalePrecondition` once that one has failed. Reads raise
+    `NotFound`, `Gone` and `CorruptState`. Everything may be called from any thread.
 
     What a store keeps is bounded: of each network the numbers of the newest versions and of every checkpoint, the
     newest entries of the versions list, and the newest receipts of each scope.

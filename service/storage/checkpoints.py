@@ -10,7 +10,7 @@ import apsw
 from service.errors import AlreadyExists, Gone, NotFound, TooLarge
 from service.storage.base import CheckpointRecord, Receipt
 from service.storage.retention import Retention, forget_receipts, retire
-from service.storage.transactions import Change, Kept, head, insert_receipt, made_whole, refuse_used_key
+from service.storage.transactions import Change, Kept, head, insert_receipts, made_whole, refuse_used_key
 
 __all__ = ["create_checkpoint", "delete_checkpoint"]
 
@@ -41,7 +41,7 @@ def create_checkpoint(
             (ordinal, checkpoint.name, checkpoint.version, checkpoint.created_at),
         )
         if receipt is not None:
-            insert_receipt(connection, receipt, checkpoint.created_at)
+            insert_receipts(connection, [(receipt, checkpoint.created_at)])
             forget_receipts(connection, receipt.scope, retention)
         return free
 

@@ -6,7 +6,7 @@ the transaction with it, and then each of its writes is committed alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -20,6 +20,9 @@ from service.storage.slots import Slots
 from service.storage.transactions import Change
 
 __all__ = ["Committer", "Write"]
+
+Answer = Sequence[int] | ServiceError
+"""What came of a change: the slots that no row holds any more, or why it was refused."""
 
 
 @dataclass
@@ -62,6 +65,26 @@ class Committer:
                 for write in batch:
                     self.commit([write], again=again)
             return
+        self.tell(batch, settled)
+
+    def together(self, waiting: Sequence[Change], batch: Sequence[Write]) -> Sequence[Answer] | None:
+        """Make changes that are acknowledged already, and a batch after them, with one sync.
+
+        What the writes are to hear when those changes wait no more; None where nothing has happened: apart, it is known
+        which of them is to blame.
+        """
+        free: list[int] = []
+        try:
+            self._stop.check()
+            settled = self._transaction(batch, lambda: free.extend(self._made(waiting)))
+        except Exception as error:  # noqa: BLE001  whatever it is, it is met again
+            self.undo(error)
+            return None
+        self._slots.release(free)
+        return settled
+
+    def tell(self, batch: Sequence[Write], settled: Sequence[Answer]) -> None:
+        """Tell the futures of changes that are on disk."""
         for write, answer in zip(batch, settled, strict=True):
             if isinstance(answer, ServiceError):
                 self.fail(write, answer)
@@ -74,7 +97,7 @@ class Committer:
         try:
             self._stop.check()
             self._connection.execute("BEGIN IMMEDIATE")
-            free = [slot for change in changes for slot in change(self._connection)]
+            free = self._made(changes)
             self._connection.execute("COMMIT")
         except Exception as error:  # noqa: BLE001  whatever it is, somebody must hear of it
             outcome = self.undo(error)
@@ -114,9 +137,13 @@ class Committer:
             if meaning(error, self._connection) is None:
                 self._stop(f"{error} (errno {self._connection.system_errno})")
 
-    def _transaction(self, batch: Sequence[Write]) -> list[Sequence[int] | ServiceError]:
-        settled: list[Sequence[int] | ServiceError] = []
+    def _made(self, changes: Sequence[Change]) -> list[int]:
+        return [slot for change in changes for slot in change(self._connection)]
+
+    def _transaction(self, batch: Sequence[Write], first: Callable[[], None] = lambda: None) -> list[Answer]:
+        settled: list[Answer] = []
         self._connection.execute("BEGIN IMMEDIATE")
+        first()
         before = self._connection.total_changes()
         for write in batch:
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -21,16 +22,16 @@ __all__ = ["Reading"]
 T = TypeVar("T")
 
 
-class Reading:
+class Reading(ABC):
     """The half of `SqliteStore` that reads; the other half opens what it reads from."""
 
     _readers: Readers
     _slots: Slots
     _pending: Pending
 
+    @abstractmethod
     def _settle(self, network: str) -> None:
         """Have what waits for its rows put there, if any of it is this network's and nothing keeps it from happening."""
-        raise NotImplementedError
 
     def network(self, network: str) -> NetworkRecord:
         """The record of a network."""

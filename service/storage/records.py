@@ -27,7 +27,7 @@ HostArray = npt.NDArray[Any]
 
 def timestamp(at: datetime | None = None) -> str:
     """Now or another time, as every record here says it: UTC, ISO 8601 with microseconds and `Z`."""
-    return (at or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return (at or datetime.now(UTC)).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ What a future says is on disk is on disk; what a read returns has passed its dig
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -213,7 +214,7 @@ class SqliteStore(Reading):
         """How much is held, and how much room is left."""
         count = self._read(lambda connection: connection.execute("SELECT count(*) FROM networks").get)
         room = os.statvfs(self._folder)
-        used = sum(path.stat().st_size for path in self._folder.rglob("*") if path.is_file())
+        used = sum(map(_size, self._folder.rglob("*")))
         return StoreUsage(int(count), used, room.f_bavail * room.f_frsize)
 
     def close(self) -> None:
@@ -241,6 +242,14 @@ class SqliteStore(Reading):
         if self._pending.newest(network) is not None and not self._writer.is_current_thread:
             # A full disk or a store that has stopped: what waits is read from where it is.
             self._writer.submit(Write(transactions.nothing)).exception()
+
+
+def _size(path: Path) -> int:
+    try:
+        found = path.stat()
+    except FileNotFoundError:  # a slot that has been given up since the folder was read
+        return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
 
 @contextmanager

@@ -25,8 +25,8 @@ __all__ = [
     "create_network",
     "delete_network",
     "head",
-    "insert_receipt",
-    "insert_version",
+    "insert_receipts",
+    "insert_versions",
     "keep_whole",
     "made_whole",
     "nothing",
@@ -68,8 +68,8 @@ def create_network(
             "INSERT INTO heads (network, version, updated_at) VALUES (?, ?, ?)",
             (ordinal, record.version, record.updated_at),
         )
-        insert_version(connection, ordinal, kept(), made)
-        insert_receipt(connection, receipt, made.created_at)
+        insert_versions(connection, [(ordinal, kept(), made)])
+        insert_receipts(connection, [(receipt, made.created_at)])
         forget_old(connection, None, ordinal, receipt, retention)
         return ()
 
@@ -93,8 +93,8 @@ def commit_version(
         connection.execute(
             "UPDATE heads SET version = ?, updated_at = ? WHERE network = ?", (made.version, made.created_at, ordinal)
         )
-        insert_version(connection, ordinal, kept(), made)
-        insert_receipt(connection, receipt, made.created_at)
+        insert_versions(connection, [(ordinal, kept(), made)])
+        insert_receipts(connection, [(receipt, made.created_at)])
         forget_old(connection, ordinal, made.version, receipt, retention)
         return retire(connection, ordinal, retention)
 
@@ -205,17 +205,26 @@ def refuse_used_key(connection: apsw.Connection, receipt: Receipt | None) -> Non
         raise IdempotencyMismatch("this idempotency key has been used")
 
 
-def insert_version(connection: apsw.Connection, ordinal: int, kept: Kept, made: VersionRecord) -> None:
-    """An entry of the list of versions, and what its numbers are or where."""
-    connection.execute(
+def insert_versions(connection: apsw.Connection, made: Sequence[tuple[int, Kept, VersionRecord]]) -> None:
+    """Entries of the lists of versions (by their networks' ordinals), and what their numbers are or where."""
+    connection.executemany(
         "INSERT INTO versions VALUES (?, ?, ?, ?, ?)",
-        (ordinal, made.version, made.made_by, made.created_at, _json(made.summary)),
+        [(of, entry.version, entry.made_by, entry.created_at, _json(entry.summary)) for of, _, entry in made],
     )
-    encoded = kept.encoded
-    connection.execute(
+    connection.executemany(
         "INSERT INTO snapshots (network, version, nbytes, digest, content, slot, recorded)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (ordinal, made.version, encoded.nbytes, encoded.digest, *_placed(connection, kept), encoded.recorded),
+        [
+            (
+                of,
+                entry.version,
+                kept.encoded.nbytes,
+                kept.encoded.digest,
+                *_placed(connection, kept),
+                kept.encoded.recorded,
+            )
+            for of, kept, entry in made
+        ],
     )
 
 
@@ -227,21 +236,15 @@ def _placed(connection: apsw.Connection, kept: Kept) -> tuple[int | None, int | 
     return connection.last_insert_rowid(), None
 
 
-def insert_receipt(connection: apsw.Connection, receipt: Receipt | None, at: str) -> None:
-    """Keep a receipt with the write of this transaction."""
-    if receipt is None:
-        return
-    connection.execute(
+def insert_receipts(connection: apsw.Connection, kept: Sequence[tuple[Receipt | None, str]]) -> None:
+    """Keep receipts, each from its time on, with the writes of this transaction."""
+    connection.executemany(
         "INSERT INTO receipts VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (
-            receipt.scope,
-            receipt.key,
-            receipt.fingerprint,
-            receipt.status,
-            receipt.version,
-            _json(receipt.body),
-            at,
-        ),
+        [
+            (each.scope, each.key, each.fingerprint, each.status, each.version, _json(each.body), at)
+            for each, at in kept
+            if each is not None
+        ],
     )
 
 

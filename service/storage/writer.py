@@ -1,7 +1,7 @@
 """One thread writes: it takes what many networks want, in order of arrival, and puts it on disk together.
 
 One sync then serves all that queued up during the last one. A batch of nothing but commits goes into the journal, and into
-rows when enough wait or nobody does; any other goes into rows at once, after what waits.
+rows when enough wait or nobody does; any other goes into rows at once, after what waits and in one transaction with it.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ class Writer:
         self._journaling = Journaling(journal, self._committer, stop, retention)
         self._queue: SimpleQueue[Write | None] = SimpleQueue()
         self._closed = False
+        self._closing = threading.Lock()
         self._patience = _IDLE
         self._thread = threading.Thread(target=self._run, name="gradwire-writer", daemon=True)
         self._thread.start()
@@ -55,16 +56,18 @@ class Writer:
 
     def submit(self, write: Write) -> Future[None]:
         """Queue a write; its future has `StorageUnavailable` if the store has stopped or is closed."""
-        if self._closed:
-            self._committer.fail(write, StorageUnavailable("the store is closed"))
-        else:
-            self._queue.put(write)
+        with self._closing:  # nothing is queued behind the end, where it would never be heard of again
+            if not self._closed:
+                self._queue.put(write)
+                return write.future
+        self._committer.fail(write, StorageUnavailable("the store is closed"))
         return write.future
 
     def close(self) -> None:
         """Make the writes that are queued and end the thread."""
-        self._closed = True
-        self._queue.put(None)
+        with self._closing:
+            self._closed = True
+            self._queue.put(None)
         self._thread.join()
 
     def _run(self) -> None:
@@ -105,11 +108,7 @@ class Writer:
         if len(commits) == len(batch):
             self._journaling.keep(commits)
             return False
-        if (failure := self._journaling.settle()) is None:
-            self._committer.commit(batch)
-        else:
-            for write in batch:
-                self._committer.fail(write, failure)
+        self._journaling.in_rows(batch)
         return True
 
     def _has_chores(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,11 +65,11 @@ async def create(engine: Engine, guard: Guard | None = None, network: str | None
     return str(answer.body["id"])
 
 
-class EngineBase:
+class EngineBase(ABC):
     """Subclass it and say how an engine is opened on a folder."""
 
-    def open(self, folder: Path, **options: Any) -> Engine:
-        raise NotImplementedError
+    @abstractmethod
+    def open(self, folder: Path, **options: Any) -> Engine: ...
 
     @pytest.fixture
     def check(self, tmp_path: Path) -> Callable[..., None]:

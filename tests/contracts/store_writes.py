@@ -15,7 +15,7 @@ from service.errors import (
     StalePrecondition,
 )
 from service.storage.base import NetworkRecord, NetworkState, Store, timestamp
-from tests.contracts.drawings import SPEC, commit, create, made, receipt, same, state
+from tests.contracts.drawings import SIZE, SPEC, commit, create, made, receipt, same, state
 from tests.contracts.store_base import StoreBase
 
 
@@ -70,6 +70,44 @@ class Writes(StoreBase):
         assert all(error is None for error in outcomes[::2])
         assert all(isinstance(error, StalePrecondition) for error in outcomes[1::2])
         assert [store.network(network).version for network in networks] == [1, 0] * 20
+
+    def test_versions_that_are_handed_over_at_once_follow_each_other(self, store: Store) -> None:
+        network = create(store)
+        sizes = [SIZE if version % 3 else 200_000 for version in range(1, 41)]  # some take longer to be written
+        futures = [
+            store.commit_version(
+                network, version - 1, state(version, size), made(version), receipt(network, f"k{version}", version)
+            )
+            for version, size in enumerate(sizes, 1)
+        ]
+        ended: list[int] = []
+        for version, future in enumerate(futures, 1):
+            future.add_done_callback(lambda _, version=version: ended.append(version))
+        assert [future.exception(60) for future in futures] == [None] * 40
+        assert ended == sorted(ended)
+        assert store.network(network).version == 40
+        assert [entry.version for entry in store.versions(network, 99)] == list(range(40, -1, -1))
+        assert same(store.state(network), state(40, sizes[-1]))
+        assert store.receipt(network, "k17") == receipt(network, "k17", 17)
+
+    @pytest.mark.parametrize("size", [SIZE, 200_000])
+    def test_what_follows_a_version_that_failed_is_refused_after_it(self, store: Store, size: int) -> None:
+        network, other = create(store), create(store)
+        ended: list[int] = []
+        futures = []
+        for version in range(1, 8):
+            kept = NetworkState(np.array(["no number"] * size, object)) if version == 4 else state(version, size)
+            futures.append(store.commit_version(network, version - 1, kept, made(version)))
+            futures[-1].add_done_callback(lambda _, version=version: ended.append(version))
+        commit(store, other, 1)
+        outcomes = [future.exception(60) for future in futures]
+        assert outcomes[:3] == [None] * 3
+        assert isinstance(outcomes[3], TypeError)
+        assert [type(error) for error in outcomes[4:]] == [StalePrecondition] * 3
+        assert [version for version in ended if version > 3] == [4, 5, 6, 7]
+        assert store.network(network).version == 3
+        commit(store, network, 4)
+        assert same(store.state(network), state(4))
 
     def test_a_write_that_fails_takes_no_other_with_it(self, store: Store) -> None:
         networks = [create(store) for _ in range(9)]

@@ -1,7 +1,7 @@
 """A process that forks others, each of which plays the script on a folder until a fault ends it.
 
 Forked, since a fault at every system call takes hundreds of processes and starting Python takes longer than the script.
-`python -m tests.faults.child` reads a job a line (JSON: store, folder, socket, script) and answers with the wait status of
+`python -m tests.faults.child` reads a job a line (JSON: store, folder, socket, script, cached) and answers with the wait status of
 the fork. The fork talks over the socket: it says where it is and waits to be told to go on, so that a tracer can be attached
 to one of its threads, and acknowledges each step when, and only when, the store has.
 """
@@ -44,7 +44,9 @@ class Line:
         assert self._file.readline() == "go\n"
 
 
-def play(job: dict[str, str]) -> int:
+def play(job: dict[str, Any]) -> int:
+    if job["cached"]:
+        del os.O_DIRECT  # of this fork alone
     line = Line(job["socket"])
     line.ask("opening", threading.get_native_id())
     try:
@@ -65,7 +67,7 @@ def play(job: dict[str, str]) -> int:
     store._keeper._threads.submit(int).result()  # it is there to be traced, though the first state goes into a row
     player, model = Player(store, Model()), Model()
     for number, step in enumerate(SCRIPT):
-        refused = 0
+        refused, before = 0, player.refused
         while True:
             try:
                 player.play(step)
@@ -76,8 +78,8 @@ def play(job: dict[str, str]) -> int:
                 refused += 1
             else:
                 break
-        if refused:
-            line.say("refused", refused)
+        if refused or player.refused > before:
+            line.say("refused", refused + player.refused - before)
         model.apply(step)
         line.say("done", number)
         if job["script"] == str(number + 1):

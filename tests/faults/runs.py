@@ -89,15 +89,30 @@ class Runner:
                 text=True,
             )
 
-    def run(self, folder: Path, thread: str = "main", fault: Fault | None = None, script: str = "whole") -> Run:
+    def run(
+        self,
+        folder: Path,
+        thread: str = "main",
+        fault: Fault | None = None,
+        script: str = "whole",
+        *,
+        cached: bool = False,
+    ) -> Run:
         """Play the script in `folder`, the thread traced, the fault (of that thread) injected.
 
         With `script="reopen"` the store that is there is only opened and closed; with "look" it is read and left open;
-        with a number, it is killed when that many steps have been acknowledged.
+        with a number, it is killed when that many steps have been acknowledged. What is written past the page cache is on this
+        disk without a sync; `cached`, nothing is written so.
         """
         begun = self._stderr.stat().st_size
         assert self._process.stdin is not None
-        job = {"store": self._store, "folder": str(folder), "socket": self._address, "script": script}
+        job = {
+            "store": self._store,
+            "folder": str(folder),
+            "socket": self._address,
+            "script": script,
+            "cached": cached,
+        }
         self._process.stdin.write(json.dumps(job) + "\n")
         self._process.stdin.flush()
         connection, _ = self._listener.accept()

@@ -20,8 +20,8 @@ from tests.contracts.drawings import SPEC
 
 AT = "2000-01-01T00:00:00.000000Z"
 KEEP_VERSIONS = 3
-SIZES = {"net_a": 40, "net_b": 1500, "net_c": 300}
-"""Numbers of each network: one page, several, one."""
+SIZES = {"net_a": 40, "net_b": 1500, "net_c": 300, "net_d": 500}
+"""Numbers of each network: one page, several, one, two."""
 
 Step = tuple[Any, ...]
 View = dict[str, Any]
@@ -34,6 +34,8 @@ SCRIPT: tuple[Step, ...] = (
     ("name", "net_a", "start", 1),
     ("commit", "net_a", None),
     ("together", "net_a", "net_b"),
+    ("create", "net_d"),
+    ("ahead", "net_d", 2),
     ("stale", "net_a"),
     ("used key", "net_a", "a1"),
     ("together", "net_a", "net_b"),
@@ -94,6 +96,9 @@ class Model:
         elif kind == "together":
             for one in (network, *rest):
                 self._commit(self.networks[one], f"{one}-{self.networks[one].version + 1}")
+        elif kind == "ahead":
+            for _ in range(rest[0]):
+                self._commit(self.networks[network], f"{network}-{self.networks[network].version + 1}")
         elif kind == "commit":
             self._commit(self.networks[network], rest[0])
         elif kind == "rename":
@@ -151,6 +156,8 @@ class Player:
     """Plays the script against a store; a step returns when all that it asked for has been acknowledged."""
 
     def __init__(self, store: Store, model: Model) -> None:
+        self.refused = 0
+        """Writes of a step of several that found no room at first."""
         self._store = store
         self._model = copy.deepcopy(model)
 
@@ -165,6 +172,8 @@ class Player:
             store.delete_network(network, known.version).result(60)
         elif kind == "together":
             self._together([network, *rest])
+        elif kind == "ahead":
+            self._ahead(network, rest[0])
         elif kind == "commit":
             self._commit(network, rest[0]).result(60)
         elif kind == "rename":
@@ -176,7 +185,7 @@ class Player:
         elif kind == "unname":
             store.delete_checkpoint(network, rest[0]).result(60)
         elif kind == "stale":
-            _refused(self._commit(network, None, behind=1), StalePrecondition)
+            _refused(self._commit(network, None, known.version - 1), StalePrecondition)
         elif kind == "used key":
             _refused(self._commit(network, rest[0]), IdempotencyMismatch)
         self._model.apply(step)
@@ -186,11 +195,25 @@ class Player:
         while networks:
             futures = {one: self._commit(one, f"{one}-{self._model.networks[one].version + 1}") for one in networks}
             networks = [one for one, future in futures.items() if isinstance(future.exception(60), StorageFull)]
+            self.refused += len(networks)
             for one in futures.keys() - set(networks):
                 futures[one].result()
 
-    def _commit(self, network: str, key: str | None, behind: int = 0) -> Any:
-        expected = self._model.networks[network].version - behind
+    def _ahead(self, network: str, count: int) -> None:
+        """Versions of one network, all under way at once; where one finds no room, those that follow it are refused."""
+        known, last = self._model.networks[network].version, self._model.networks[network].version + count
+        while known < last:
+            futures = [self._commit(network, f"{network}-{after + 1}", after) for after in range(known, last)]
+            outcomes = [future.exception(60) for future in futures]
+            landed = next((at for at, error in enumerate(outcomes) if error is not None), len(outcomes))
+            for at, error in enumerate(outcomes[landed:]):
+                if type(error) not in ({StorageFull, StalePrecondition} if at else {StorageFull}):
+                    raise AssertionError(f"{outcomes}, of versions of which each follows the one before it") from error
+            known += landed
+            self.refused += known < last
+
+    def _commit(self, network: str, key: str | None, after: int | None = None) -> Any:
+        expected = self._model.networks[network].version if after is None else after
         version = expected + 1
         receipt = Receipt(network, key, "f", 200, version, {"version": version}) if key else None
         made = VersionRecord(version, "sgd-step", AT)

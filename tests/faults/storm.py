@@ -1,4 +1,4 @@
-"""A process whose threads write to a store until it ends: `python -m tests.faults.storm FOLDER SOCKET`.
+"""A process whose threads write to a store until it ends: `python -m tests.faults.storm FOLDER SOCKET [cached]`.
 
 Half of the networks have their numbers in rows and half in slots, and each belongs to one thread. A line on the socket says
 what was found of a network when the store was opened, after all of it had been compared, and what has been acknowledged
@@ -7,6 +7,7 @@ since: `found NUMBER VERSION`, `done NUMBER VERSION`. Nothing is ever closed in 
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 import threading
@@ -72,7 +73,9 @@ def write(store: SqliteStore, number: int, version: int, send: socket.socket) ->
         send.sendall(f"done {number} {version}\n".encode())
 
 
-def main(folder: str, address: str) -> None:
+def main(folder: str, address: str, cached: str = "") -> None:
+    if cached:
+        del os.O_DIRECT
     send = socket.socket(socket.AF_UNIX)
     send.connect(address)
     store = stores.inline(Path(folder), keep_versions=KEEP_VERSIONS, inline_bytes=INLINE_BYTES)

@@ -92,10 +92,10 @@ def test_killed_and_without_power_before_any_call(
     rng, lost = random.Random(thread), 0
     with disk(place, 32) as drive:
         folder = drive.mount / "data"
-        for fault in faults(runs, folder, thread, "signal=SIGKILL", full)[:: 1 if full else 2]:
+        for index, fault in enumerate(faults(runs, folder, thread, "signal=SIGKILL", full)[:: 1 if full else 2]):
             for some in (False, True) if full else (rng.random() < 0.5,):
                 drive.format()
-                run = runs.run(folder, thread, fault)
+                run = runs.run(folder, thread, fault, cached=(index + some) % 2 == 0)
                 lose_power(drive, folder, rng if some else None)
                 checked(store, folder, fault, run)
                 lost += 1
@@ -115,11 +115,11 @@ def test_what_the_next_process_shows_is_on_disk(runs: Runner, place: Path, store
     shown = 0
     with disk(place, 32) as drive:
         folder = drive.mount / "data"
-        for fault in faults(runs, folder, thread, "signal=SIGKILL", full):
+        for index, fault in enumerate(faults(runs, folder, thread, "signal=SIGKILL", full)):
             if fault.call != "fdatasync" and not full:
                 continue
             drive.format()
-            killed = runs.run(folder, thread, fault)
+            killed = runs.run(folder, thread, fault, cached=index % 2 == 0)
             before = runs.run(folder, script="look").saw
             lose_power(drive, folder, None)
             assert runs.run(folder, script="look").saw == before, f"{fault}: {killed}"
@@ -224,11 +224,11 @@ def test_killed_twice_and_then_without_power_loses_nothing(
         folder = drive.mount / "data"
         runs.run(folder, "writer", first)
         every = list(calls(runs.run(folder, thread, script="reopen"), thread, "signal=SIGKILL", full))
-        for fault in every if full else every[::5]:
+        for index, fault in enumerate(every if full else every[::5]):
             drive.format()
-            crashed = runs.run(folder, "writer", first)
+            crashed = runs.run(folder, "writer", first, cached=index % 2 == 0)
             assert crashed.status == -9
-            run = runs.run(folder, thread, fault, script="reopen")
+            run = runs.run(folder, thread, fault, script="reopen", cached=index % 2 == 0)
             lose_power(drive, folder, None)
             checked(store, folder, fault, replace(run, done=crashed.done))
     print(f"{store}, {thread}: {len(every if full else every[::5])} kills after a kill")

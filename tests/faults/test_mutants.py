@@ -119,6 +119,22 @@ MUTANTS = {
         CALLS,
         KILLED,
     ),
+    "seen before it is on disk": Planted(
+        (
+            Mutant(
+                "engine/live.py",
+                "live.ahead.append(landing)",
+                "live.ahead.append(landing); self.publish(live, snapshot)",
+            ),
+        ),
+        "tests/service/engine/test_ahead.py",
+        "nothing_is_told",
+    ),
+    "rows that do not say which frames they are of": Planted(
+        (Mutant("storage/journal/writing.py", "self._retention), self._journal.mark\n", "self._retention),\n"),),
+        CALLS,
+        KILLED,
+    ),
     "a live cell reused": Planted(
         (Mutant("storage/sqlite.py", "rows.committed_cells(self._connection), file, left", "(), file, left"),),
         CALLS,

@@ -21,6 +21,8 @@ __all__ = ["JobRetention", "create", "finish", "forget_results", "update"]
 
 _TURN: Final = 64
 """Old jobs are forgotten once in so many that end, since looking for them costs more than forgetting them."""
+_SMALL: Final = 16 * _TURN
+"""So are results, but after a large one at once: a share of their bound, of which a turn's worth is a sixteenth."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class JobRetention:
     jobs: int = 10_000
     """The newest jobs that have finished."""
     result_bytes: int = 2**30
-    """Bytes of results; the oldest go, never the newest."""
+    """Bytes of results, and a sixteenth more for a moment; the oldest go, never the newest."""
     events: int = 1000
     """The newest events of each job."""
 
@@ -84,10 +86,14 @@ def finish(job: JobRecord, event: JobEvent, result: Callable[[], Kept] | None, *
         ordinal = _ordinal(connection, job.id)
         _keep_state(connection, ordinal, job, event, retention)
         slots = _drop_parts(connection, "part = ? AND job = ?", (REQUEST, ordinal))
+        is_due = is_turn = not ordinal % _TURN
         if result is not None:
-            _insert_part(connection, ordinal, RESULT, result())
-            slots += _forget_largest(connection, retention)
-        if not ordinal % _TURN:
+            kept = result()
+            _insert_part(connection, ordinal, RESULT, kept)
+            is_due |= kept.encoded.nbytes * _SMALL >= retention.result_bytes
+        if is_due:
+            slots += _bound_results(connection, retention)
+        if is_turn:
             slots += _forget_old(connection, retention)
         return slots
 
@@ -152,11 +158,14 @@ def _drop_parts(connection: apsw.Connection, which: str, values: tuple[int | str
     return [slot for (slot,) in gone if slot is not None]
 
 
-def _forget_largest(connection: apsw.Connection, retention: JobRetention) -> list[int]:
+def _bound_results(connection: apsw.Connection, retention: JobRetention) -> list[int]:
     """Results from the oldest on until the rest is within bounds; the newest stays whatever its size."""
     query = "SELECT job, nbytes FROM job_parts WHERE part = ? ORDER BY rowid"  # in which they came
+    total = connection.execute("SELECT sum(nbytes) FROM job_parts WHERE part = ?", (RESULT,)).get
+    excess = int(total or 0) - retention.result_bytes
+    if excess <= 0:
+        return []
     results: list[Any] = connection.execute(query, (RESULT,)).fetchall()
-    excess = sum(nbytes for _, nbytes in results) - retention.result_bytes
     slots: list[int] = []
     for ordinal, nbytes in results[:-1]:
         if excess <= 0:

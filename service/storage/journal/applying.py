@@ -12,7 +12,7 @@ from service.errors import CorruptState
 from service.storage.faults import meaning
 from service.storage.journal.commits import Entry
 from service.storage.retention import Retention, forget_old, retire
-from service.storage.transactions import Change, head, insert_receipt, insert_version
+from service.storage.transactions import Change, head, insert_receipts, insert_versions
 
 __all__ = ["rows_of"]
 
@@ -21,14 +21,29 @@ def rows_of(entries: Sequence[Entry], retention: Retention) -> Change:
     """All of them, in the order in which each network has them."""
 
     def change(connection: apsw.Connection) -> Sequence[int]:
-        free: list[int] = []
         by_network = attrgetter("network")
-        for network, its in groupby(sorted(entries, key=by_network), key=by_network):
-            ordinal = _add(connection, network, list(its), retention)
-            free += _retire(connection, ordinal, retention)
-        return free
+        ordinals: list[int] = []
+        made: list[tuple[int, Entry]] = []
+        for network, found in groupby(sorted(entries, key=by_network), key=by_network):
+            its = list(found)
+            ordinals.append(_advance(connection, network, its))
+            made += ((ordinals[-1], entry) for entry in its)
+        insert_versions(connection, [(ordinal, entry.kept, entry.made) for ordinal, entry in made])
+        insert_receipts(connection, [(entry.receipt, entry.made.created_at) for _, entry in made])
+        for ordinal, entry in made:
+            forget_old(connection, ordinal, entry.made.version, entry.receipt, retention)
+        return [slot for ordinal in ordinals for slot in _retire(connection, ordinal, retention)]
 
     return change
+
+
+def _advance(connection: apsw.Connection, network: str, entries: Sequence[Entry]) -> int:
+    """Make the last of them the current version; the ordinal of the network."""
+    ordinal, last = head(connection, network, entries[0].expected), entries[-1].made
+    connection.execute(
+        "UPDATE heads SET version = ?, updated_at = ? WHERE network = ?", (last.version, last.created_at, ordinal)
+    )
+    return ordinal
 
 
 def _retire(connection: apsw.Connection, ordinal: int, retention: Retention) -> Sequence[int]:
@@ -41,16 +56,3 @@ def _retire(connection: apsw.Connection, ordinal: int, retention: Retention) -> 
         if not connection.in_transaction or not isinstance(meaning(error, connection), CorruptState):
             raise
     return free
-
-
-def _add(connection: apsw.Connection, network: str, entries: Sequence[Entry], retention: Retention) -> int:
-    ordinal = head(connection, network, entries[0].expected)
-    last = entries[-1].made
-    connection.execute(
-        "UPDATE heads SET version = ?, updated_at = ? WHERE network = ?", (last.version, last.created_at, ordinal)
-    )
-    for entry in entries:
-        insert_version(connection, ordinal, entry.kept, entry.made)
-        insert_receipt(connection, entry.receipt, entry.made.created_at)
-        forget_old(connection, ordinal, entry.made.version, entry.receipt, retention)
-    return ordinal

@@ -26,7 +26,7 @@ _LENGTH: Final = 40
 _MASK: Final = (1 << _LENGTH) - 1
 _LEAST: Final = 2**20 // PAGE
 _CHUNK: Final = 16 * 2**20 // PAGE
-_WINDOW: Final = 32 * 2**20 // PAGE
+_WINDOW: Final = 64 * 2**20 // PAGE
 _RUNS: Final = 32
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import mmap
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,14 +17,15 @@ from service.errors import CorruptState
 from service.storage.encoding import Buffer
 from service.storage.faults import SyncError
 from service.storage.journal.frames import PAGE
+from service.storage.journal.ring import Ring
 from service.storage.slots import sync_folder
 
 __all__ = ["NAME", "JournalFile", "WrittenFile"]
 
 NAME: Final = "journal"
 _FIRST: Final = b"gradwire journal 1".ljust(PAGE, b"\0")
-_AT_ONCE: Final = 2 * 2**20
-"""Bytes of one call: they are gathered in pages that stay in the processor's cache."""
+_ZEROS_PAGES: Final = 256
+_ZEROS: Final = bytes(_ZEROS_PAGES * PAGE)
 
 
 class JournalFile:
@@ -86,7 +86,7 @@ class WrittenFile(JournalFile):
         except OSError:
             super().close()
             raise
-        self._gathered = mmap.mmap(-1, _AT_ONCE)
+        self._ring = Ring()
 
     @classmethod
     def create(cls, folder: Path) -> WrittenFile:
@@ -108,20 +108,25 @@ class WrittenFile(JournalFile):
     def write(self, page: int, pieces: Sequence[Buffer]) -> None:
         """Put pieces from a page on, one after the other; together they are whole pages."""
         offset = (1 + page) * PAGE
-        with memoryview(self._gathered) as buffer:
-            for length in _gather(pieces, buffer):
-                self._write(buffer[:length], offset)
-                offset += length
+        for gathered in self._ring.gather(pieces):
+            self._write(gathered, offset)
+            offset += len(gathered)
 
     def sync(self) -> None:
         """All that was written is on disk. Raises `SyncError`."""
         _sync(self._descriptor)
 
     def grow(self, pages: int) -> None:
-        """Room for so many pages more. Raises `OSError`, and then there are as many as before."""
-        end = (1 + self.pages) * PAGE
+        """Room for so many pages more. Raises `OSError`, and then there are as many as before.
+
+        They are written to: where nothing was ever written, a commit and its sync take twice as long.
+        """
+        before = self.pages
+        end = (1 + before) * PAGE
         try:
             os.posix_fallocate(self._descriptor, end, pages * PAGE)
+            for at in range(0, pages, _ZEROS_PAGES):
+                self.write(before + at, [_ZEROS[: (pages - at) * PAGE]])
         except OSError:
             os.ftruncate(self._descriptor, end)
             raise
@@ -159,22 +164,6 @@ class WrittenFile(JournalFile):
                 if error.errno != errno.EINVAL:
                     raise
         return os.pwrite(self._descriptor, data, offset)
-
-
-def _gather(pieces: Sequence[Buffer], buffer: memoryview) -> Iterator[int]:
-    """Fill the buffer with the pieces, as often as it takes, and say each time how far it is filled."""
-    filled = 0
-    for piece in pieces:
-        view = memoryview(piece)
-        while view:
-            length = min(len(view), len(buffer) - filled)
-            buffer[filled : filled + length] = view[:length]
-            filled, view = filled + length, view[length:]
-            if filled == len(buffer):
-                yield filled
-                filled = 0
-    if filled:
-        yield filled
 
 
 def _direct(path: Path) -> int | None:

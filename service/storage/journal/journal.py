@@ -30,7 +30,7 @@ __all__ = ["Full", "Journal"]
 
 _INLINE: Final = PAGE
 """Up to so many bytes are in the frame, and then in a row; more are in a cell."""
-_COMMITS: Final = 256
+_COMMITS: Final = 512
 """So many commits wait for their rows at most."""
 
 

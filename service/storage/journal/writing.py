@@ -18,6 +18,7 @@ from service.storage.journal.applying import rows_of
 from service.storage.journal.commits import Commit
 from service.storage.journal.journal import Full, Journal
 from service.storage.retention import Retention
+from service.storage.transactions import Change
 
 __all__ = ["Journaling"]
 
@@ -49,7 +50,7 @@ class Journaling:
             if staged and not self._write(staged):
                 full = None
             if rest and not self._make_place(full):
-                self._in_rows([write for write, _ in rest])
+                self._apart([write for write, _ in rest])
                 return
 
     def settle(self) -> Exception | None:
@@ -57,10 +58,23 @@ class Journaling:
         journal = self._journal
         if not journal.pending.entries:
             return None
-        failure = self._committer.settle([rows_of(journal.pending.entries, self._retention), journal.mark])
+        failure = self._committer.settle(self._waiting())
         if failure is None:
             journal.clear()
         return failure
+
+    def in_rows(self, writes: Sequence[Write]) -> None:
+        """Put writes into rows after what waits, and tell the futures."""
+        waiting = self._journal.pending.entries
+        answers = self._committer.together(self._waiting(), writes) if waiting else None
+        if answers is None:
+            self._apart(writes)
+        else:
+            self._journal.clear()
+            self._committer.tell(writes, answers)
+
+    def _waiting(self) -> Sequence[Change]:
+        return rows_of(self._journal.pending.entries, self._retention), self._journal.mark
 
     def _stage(self, rest: deque[tuple[Write, Commit]]) -> tuple[list[Write], Full | None]:
         """Take commits from the front until there is no room for one; those that are part of the next frame."""
@@ -87,7 +101,7 @@ class Journaling:
             self._journal.abandon()
             outcome = self._committer.undo(error)
             if isinstance(outcome, StorageFull):
-                self._in_rows(staged)
+                self._apart(staged)
             else:
                 for write in staged:
                     self._committer.fail(write, outcome)
@@ -108,7 +122,7 @@ class Journaling:
             self._committer.undo(error)
             return False
 
-    def _in_rows(self, writes: Sequence[Write]) -> None:
+    def _apart(self, writes: Sequence[Write]) -> None:
         failure = self.settle()
         if failure is None:
             self._committer.commit(writes)

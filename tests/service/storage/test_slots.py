@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from pathlib import Path
 
 import pytest
@@ -120,4 +121,27 @@ def test_a_refused_write_gives_its_slot_back(tmp_path: Path) -> None:
     for _ in range(20):
         assert store.commit_version(network, 5, state(6), made(6)).exception(30) is not None
     assert len(list((tmp_path / "slots").iterdir())) == 2
+    store.close()
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_a_slot_that_is_given_up_while_bytes_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bool
+) -> None:
+    store = stores.slots(tmp_path)
+    used = store.usage().bytes_used
+    (tmp_path / "slots" / "99999999.slot").write_bytes(bytes(1000))
+    stat = Path.stat
+
+    def stat_of_what_goes(path: Path, **options: bool) -> os.stat_result:
+        if path.stem != "99999999":
+            return stat(path, **options)
+        if before:
+            path.unlink()
+        found = stat(path, **options)
+        path.unlink()
+        return found
+
+    monkeypatch.setattr(Path, "stat", stat_of_what_goes)
+    assert store.usage().bytes_used == used + (0 if before else 1000)
     store.close()

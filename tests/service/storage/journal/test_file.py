@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import CorruptState
-from service.storage.journal import file as module
+from service.storage.journal import ring
 from service.storage.journal.file import JournalFile, WrittenFile
 from service.storage.journal.frames import PAGE
 
@@ -18,7 +18,7 @@ from service.storage.journal.frames import PAGE
 def test_pieces_are_written_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, direct: bool) -> None:
     if not direct:
         monkeypatch.delattr(os, "O_DIRECT")
-    monkeypatch.setattr(module, "_AT_ONCE", 2 * PAGE)
+    monkeypatch.setattr(ring, "_AT_ONCE", 2 * PAGE)
     file = WrittenFile.create(tmp_path)
     file.grow(9)
     content = os.urandom(5 * PAGE)
