@@ -1,8 +1,8 @@
 """What the service asks of an engine, and the data that crosses that seam.
 
 An engine gives out committed versions only, whole and immutable; a write is answered when it is on disk, exactly once
-for each idempotency key, and writes to one network happen one after another in order of arrival. An engine is finished
-when it passes `tests/contracts/engine.py`.
+for each idempotency key, and writes to one network happen one after another in order of arrival. Only what computes the next
+version may be given one that is still on its way to the disk. An engine is finished when it passes `tests/contracts/engine.py`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Since:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One committed version of a network, on the backend's device; nothing in it is ever written to."""
+    """One version of a network, on the backend's device; nothing in it is ever written to."""
 
     record: NetworkRecord
     architecture: Architecture
@@ -163,8 +163,9 @@ class Engine(Protocol):
     ) -> Applied:
         """Make the next version: `change` of the current one, run as `compute` runs work, then committed and answered.
 
-        `change` writes to nothing that the snapshot holds. A caller that is cancelled leaves no trace or a whole
-        version. What `if_match` can no longer match is refused before the write has its turn.
+        `change` writes to nothing that the snapshot holds. It may be given a version that is not on disk yet, and is asked
+        again where that one does not come there; what it raises is raised of what is on disk. A caller that is cancelled
+        leaves no trace or a whole version. What `if_match` can no longer match is refused before the write has its turn.
         """
 
     async def look(self, network: str, guard: Guard) -> Applied | None:

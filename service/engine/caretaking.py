@@ -59,7 +59,7 @@ class Caretaking(Loading):
         """Give a network another name; its version stays."""
         with self._live.hold(network) as live:
             self._refuse_stale(live, guard)
-            async with live.turn, live.loading:
+            async with self._live.alone(live), live.loading:
                 record = self._store.network(network)
                 check(guard, record.version, required=self._required)
                 renamed = replace(record, name=name, updated_at=timestamp())
@@ -71,7 +71,7 @@ class Caretaking(Loading):
         """Forget a network."""
         with self._live.hold(network) as live:
             self._refuse_stale(live, guard)
-            async with live.turn, live.loading:
+            async with self._live.alone(live), live.loading:
                 record = self._store.network(network)
                 check(guard, record.version, required=self._required)
                 self._quotas.look(record.owner)
@@ -95,7 +95,7 @@ class Caretaking(Loading):
         """The record of a network that nobody else writes to meanwhile, once the conditions let the write pass."""
         with self._live.hold(network) as live:
             self._refuse_stale(live, guard)
-            async with live.turn:
+            async with self._live.alone(live):
                 record = self._store.network(network)
                 check(guard, record.version, required=self._required)
                 yield record

@@ -44,6 +44,8 @@ class Item:
     seconds: float
     """What it will take, by estimate."""
     since: float
+    nbytes: int = 0
+    """Of memory, promised to it until it has left."""
     begun: float = 0.0
     start: Callable[[], None] = lambda: None
     """Called when its turn has come."""
@@ -183,7 +185,9 @@ class FairQueue:
 
     def _overloaded(self, now: float) -> Overloaded:
         wait = self.backlog(now)
-        detail = f"{self.running} computations run and {self.depth} wait; they take about {wait:.1f} s."
+        # Where no computation has ended yet, nobody can say.
+        take = f"they take about {wait:.1f} s" if wait > 0.0 else "how long they take is not known yet"
+        detail = f"{self.running} computations run and {self.depth} wait; {take}."
         return Overloaded(detail, max(1, math.ceil(wait)))
 
 

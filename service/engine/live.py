@@ -1,25 +1,36 @@
-"""The networks in memory: bounded by bytes, the least recently used leave, never one that somebody works on."""
+"""The networks in memory: bounded by bytes, the least recently used leave, never one that somebody works on.
+
+The next version of a network may be computed while the ones before it are on their way to the disk. Nobody but the next write
+sees those; they become what everybody sees in order, each when it is on disk.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from itertools import takewhile
 from time import perf_counter
 from types import TracebackType
 from typing import Final
 
 from service.engine.base import Snapshot
 from service.engine.states import footprint
-from service.errors import Overloaded
+from service.engine.waiting import ended, landed
+from service.errors import Overloaded, ServiceError
 
-__all__ = ["Live", "LiveNetworks", "Turn"]
+__all__ = ["Landing", "Live", "LiveNetworks", "Turn"]
 
 _NEWEST: Final = 0.3
 """The weight of the newest turn in the mean that tells how long one takes."""
+_AHEAD: Final = 16
+"""Versions of one network on their way to the disk."""
+_AHEAD_BYTES: Final = 2**26
+"""Of those of all networks. Where there are as many, no network has more than one on its way, and computes none meanwhile."""
 
 
 class Turn:
@@ -53,23 +64,42 @@ class Turn:
 
 
 @dataclass(eq=False)
+class Landing:
+    """A version on its way to the disk."""
+
+    snapshot: Snapshot
+    future: Future[None]
+    """The store's, which says whether it is there."""
+    nbytes: int
+    because: BaseException | None = None
+    """Why it never will be, where that is what became of one that it follows."""
+
+
+@dataclass(eq=False)
 class Live:
     """One network: its turn-taking, and its current version once somebody has loaded it."""
 
     turn: Turn
-    """Held by a write from its check to its publication; waiters have it in order of arrival."""
+    """Held by a write from its check until the store has it; waiters have it in order of arrival."""
     loading: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while the current version or the record is read from the store or replaced without a snapshot."""
     snapshot: Snapshot | None = None
+    ahead: list[Landing] = field(default_factory=list)
+    """What follows `snapshot`, in order, and is not known to be on disk."""
     deleted: bool = False
     users: int = 0
     nbytes: int = 0
     leaving: bool = False
     """Whether it will be let go, and something is done with it before."""
 
+    @property
+    def newest(self) -> Snapshot | None:
+        """What the next version follows."""
+        return self.ahead[-1].snapshot if self.ahead else self.snapshot
+
 
 class LiveNetworks:
-    """Live networks by id. Everything here runs on the event loop and does not wait.
+    """Live networks by id. Everything here runs on the event loop.
 
     `limit` bounds the bytes of those that nobody works on; at least what is being worked on is in memory besides.
     `waiting` bounds the writes that wait for one of them. `leave` is asked of each that is to leave: where it says False, it
@@ -79,7 +109,7 @@ class LiveNetworks:
     def __init__(self, limit: int, waiting: int) -> None:
         self._limit = limit
         self._waiting = waiting
-        self._held = 0
+        self._held = self._ahead = 0
         self.leave: Callable[[str, Live], bool] = lambda _network, _live: True
         self._networks: OrderedDict[str, Live] = OrderedDict()
 
@@ -124,6 +154,64 @@ class LiveNetworks:
         nbytes = footprint(snapshot) if snapshot is not None else 0
         self._held += nbytes - live.nbytes
         live.nbytes = nbytes
+
+    def depart(self, live: Live, snapshot: Snapshot, future: Future[None]) -> Landing:
+        """The store has been handed the next version."""
+        landing = Landing(snapshot, future, footprint(snapshot))
+        live.ahead.append(landing)
+        self._ahead += landing.nbytes
+        return landing
+
+    def land(self, live: Live) -> None:
+        """Publish what is on disk; what follows a version that did not come there will not either."""
+        # Futures end while they are looked at: each is looked at once, and the last first, since none ends well before those
+        # that it follows, and none is refused before the one that it is refused for.
+        done = [landing.future.done() for landing in reversed(live.ahead)][::-1]
+        for at, landing in enumerate(live.ahead):
+            if done[at] and (error := landing.future.exception()) is not None:
+                for doomed in live.ahead[at + 1 :]:
+                    doomed.because = error
+                self._ahead -= sum(each.nbytes for each in live.ahead[at:])
+                del live.ahead[at:], done[at:]
+                break
+        for _ in takewhile(bool, done):
+            landing = live.ahead.pop(0)
+            self._ahead -= landing.nbytes
+            self.publish(live, landing.snapshot)
+
+    async def arrived(self, live: Live, landing: Landing) -> None:
+        """Return when a version is on disk and everybody sees it.
+
+        Raises what kept it from there, or one that it follows; and not before it is known, though the caller be cancelled.
+        """
+        try:
+            await landed(landing.future)
+        except ServiceError as refused:
+            self.land(live)  # which finds the reason
+            raise landing.because or refused from None
+        finally:
+            self.land(live)
+
+    async def room(self, live: Live) -> None:
+        """Return when one more version may be computed."""
+        while live.ahead and (len(live.ahead) >= _AHEAD or self._ahead + live.ahead[-1].nbytes > _AHEAD_BYTES):
+            await self._first(live)
+
+    @asynccontextmanager
+    async def alone(self, live: Live) -> AsyncIterator[None]:
+        """The turn, with nothing on its way to the disk."""
+        async with live.turn:
+            await self.all_landed(live)
+            yield
+
+    async def all_landed(self, live: Live) -> None:
+        """Return when nothing is on its way any more."""
+        while live.ahead:
+            await self._first(live)
+
+    async def _first(self, live: Live) -> None:
+        await ended(live.ahead[0].future)
+        self.land(live)
 
     def names(self) -> list[str]:
         """Those in memory."""

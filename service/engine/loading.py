@@ -92,7 +92,7 @@ class Loading(StoreReads):
         """Keep the current version of a network whole, if it is not; where that fails, its steps are there all the same."""
         try:
             with self._live.hold(network) as live:
-                async with live.turn:
+                async with self._live.alone(live):
                     await self._keep_whole(network, live)
         except ServiceError as error:
             _LOG.warning("the current version of network %s stays as steps: %s", network, error)

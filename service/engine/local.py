@@ -1,6 +1,7 @@
 """The engine of one process: each live network has one owner here, and memory never runs ahead of the disk.
 
-A write holds the network's turn from the check of its conditions to its publication, which follows the commit. Readers
+A write holds the network's turn from the check of its conditions until the store has it. The next one may then be computed
+on a version that is not on disk yet, and stands or falls with it. A write is published and answered when it is on disk. Readers
 take the published version and wait for nobody.
 """
 
@@ -9,8 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
-from typing import Any, Final
+from typing import Any
 
 from core.backend import Backend
 from core.network import Parameters
@@ -18,17 +20,14 @@ from service.engine.base import Applied, Change, Guard, Since, Snapshot
 from service.engine.caretaking import Caretaking
 from service.engine.fair import Patience
 from service.engine.guards import check, creations, receipt_for, refuse_stale
-from service.engine.live import Live, LiveNetworks
+from service.engine.live import Landing, Live, LiveNetworks
 from service.engine.memory import Memory
 from service.engine.replay import Bounds, Recompute, Replays, is_logged
-from service.engine.states import architecture_of, state_of
+from service.engine.states import state_of
 from service.engine.waiting import Meter, Workers, landed
 from service.storage.base import NetworkRecord, NetworkState, StepRecord, Store, VersionRecord, timestamp
 
 __all__ = ["LocalEngine"]
-
-_OPERATIONS_TO_READ: Final = 10
-"""About what a number costs that is read from the disk and checked."""
 
 
 @dataclass(frozen=True)
@@ -137,17 +136,10 @@ class LocalEngine(Caretaking):
             with self._live.hold(network) as live:
                 refuse_stale(guard, (await self._load(network, live)).version, required=self._required)
                 async with live.turn:
-                    current = await self._load(network, live)
-                    check(guard, current.version, required=self._required)
-                    changed = await self._workers.compute(
-                        lambda: self._changed(change, current),
-                        operations,
-                        network=network,
-                        nbytes=nbytes,
-                        # It may wait for others that hold another number of threads.
-                        aside=is_logged(current.record.spec),
-                    )
-                    return await self._commit(live, current.record, changed, guard)
+                    current, changed = await self._following(live, network, change, guard, operations, nbytes)
+                    landing, applied = self._hand_over(live, current.record, changed, guard)
+                await self._live.arrived(live, landing)
+                return applied
 
     async def look(self, network: str, guard: Guard) -> Applied | None:
         """What a write would be told at once."""
@@ -163,14 +155,13 @@ class LocalEngine(Caretaking):
                 return earlier
             with self._live.hold(network) as live:
                 refuse_stale(guard, (await self.record(network)).version, required=self._required)
-                async with live.turn, live.loading:
+                async with self._live.alone(live), live.loading:
                     record = live.snapshot.record if live.snapshot is not None else self._store.network(network)
                     check(guard, record.version, required=self._required)
-                    size = architecture_of(record.spec).parameter_count
-                    changed = await self._workers.compute(
-                        lambda: self._restored(network, checkpoint), _OPERATIONS_TO_READ * size, network=network
-                    )
-                    return await self._commit(live, record, changed, guard)
+                    changed = await self._workers.read(lambda: self._restored(network, checkpoint))
+                    landing, applied = self._hand_over(live, record, changed, guard)
+                    await self._live.arrived(live, landing)
+                    return applied
 
     async def close(self) -> None:
         """Finish what is running, then let go of the store."""
@@ -194,6 +185,42 @@ class LocalEngine(Caretaking):
             await landed(self._store.create_network(record, state, made, receipt), publish)
         return applied
 
+    async def _followed(self, network: str, live: Live, guard: Guard) -> Snapshot:
+        """What the next version follows, if the conditions let it: on disk where they name versions."""
+        if isinstance(guard.if_match, frozenset):
+            await self._live.all_landed(live)
+        else:
+            await self._live.room(live)
+        current = live.newest or await self._load(network, live)
+        check(guard, current.version, required=self._required)
+        return current
+
+    async def _following(
+        self,
+        live: Live,
+        network: str,
+        change: Callable[[Snapshot], Change],
+        guard: Guard,
+        operations: int,
+        nbytes: int,
+    ) -> tuple[Snapshot, _Changed]:
+        """The next version and the one that it follows; computed again where that one did not come to the disk."""
+        while True:
+            current = await self._followed(network, live, guard)
+            # A logged one may wait for others that hold another number of threads.
+            aside = is_logged(current.record.spec)
+            work = partial(self._changed, change, current)
+            try:
+                changed = await self._workers.compute(work, operations, network=network, nbytes=nbytes, aside=aside)
+            except Exception:
+                # Nobody is refused for what is not on disk.
+                await self._live.all_landed(live)
+                if live.newest is current:
+                    raise
+            else:
+                if live.newest is current:
+                    return current, changed
+
     def _changed(self, change: Callable[[Snapshot], Change], current: Snapshot) -> _Changed:
         begun = perf_counter()
         changed = change(current)
@@ -208,7 +235,8 @@ class LocalEngine(Caretaking):
         change = Change(kept.parameters, kept.optimizer, "restore", source, source)
         return _Changed(change, state_of(self._backend, kept.parameters, kept.optimizer), Since())
 
-    async def _commit(self, live: Live, record: NetworkRecord, changed: _Changed, guard: Guard) -> Applied:
+    def _hand_over(self, live: Live, record: NetworkRecord, changed: _Changed, guard: Guard) -> tuple[Landing, Applied]:
+        """Let the store have the version that follows `record`; what is answered once it is on disk."""
         change, network, version, now = changed.change, record.id, record.version + 1, timestamp()
         applied = Applied(version, {"version": version, **change.body}, change.status)
         following = Snapshot(
@@ -221,5 +249,4 @@ class LocalEngine(Caretaking):
         made = VersionRecord(version, change.made_by, now, change.summary)
         receipt = receipt_for(network, guard, applied)
         future = self._store.commit_version(network, record.version, changed.kept_as, made, receipt)
-        await landed(future, lambda: self._live.publish(live, following))
-        return applied
+        return self._live.depart(live, following, future), applied

@@ -16,13 +16,13 @@ class Memory:
         self._limit = limit
         self.held = 0
 
-    def take(self, nbytes: int, wait: float = 0.0) -> None:
-        """Promise bytes; `give` takes the promise back. Whoever is alone gets what it asks for.
+    def take(self, nbytes: int, wait: float = 0.0, own: int = 0) -> None:
+        """Promise bytes; `give` takes the promise back. Whoever is alone, with what it holds itself, gets what it asks for.
 
         Raises:
             Overloaded: others hold too much; with the seconds of `wait`, until they will have done.
         """
-        if self._limit is not None and self.held and self.held + nbytes > self._limit:
+        if self._limit is not None and self.held > own and self.held + nbytes > self._limit:
             detail = f"The requests at work take {self.held} bytes by estimate, of {self._limit}; this takes {nbytes}."
             raise Overloaded(detail, max(1, math.ceil(wait)))
         self.held += nbytes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from service.engine.waiting import Workers, landed
+from service.engine.waiting import Workers, ended
 from service.storage.base import CheckpointRecord, NetworkRecord, Store, StoreUsage, VersionRecord
 
 __all__ = ["StoreReads"]
@@ -50,4 +50,6 @@ class StoreReads:
 
     async def ready(self) -> None:
         """Return when the store has written."""
-        await landed(self._store.probe())
+        probe = self._store.probe()
+        await ended(probe)  # nothing follows from it: whoever has waited long enough may leave
+        probe.result()

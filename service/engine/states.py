@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from core.backend import Backend
 from core.network import Architecture, Layer, Parameters
@@ -12,6 +12,10 @@ from service.engine.base import Snapshot
 from service.storage.base import NetworkRecord, NetworkState
 
 __all__ = ["architecture_of", "footprint", "snapshot_of", "state_of"]
+
+_OBJECTS: Final = 2048
+_OBJECTS_OF_A_LAYER: Final = 512
+"""Bytes, about, of all that a network is in memory besides numbers: of a small one, nearly everything."""
 
 
 def architecture_of(spec: Mapping[str, Any]) -> Architecture:
@@ -40,6 +44,7 @@ def state_of(backend: Backend, parameters: Parameters, optimizer: OptimizerState
 
 
 def footprint(snapshot: Snapshot) -> int:
-    """Bytes that a live network holds on the device."""
+    """Bytes that a live network takes: its numbers on the device, and what there is of it besides."""
     remembered = snapshot.optimizer.arrays.values() if snapshot.optimizer is not None else ()
-    return int(snapshot.parameters.vector.nbytes) + sum(int(array.nbytes) for array in remembered)
+    objects = _OBJECTS + _OBJECTS_OF_A_LAYER * len(snapshot.architecture.layers)
+    return objects + int(snapshot.parameters.vector.nbytes) + sum(int(array.nbytes) for array in remembered)

@@ -12,9 +12,10 @@ from typing import Final, Protocol, TypeVar
 
 from service.engine.fair import FairQueue, Item, Pace, Patience
 from service.engine.memory import Memory
+from service.engine.stopping import Stop, Stopped
 from service.errors import Overloaded, StorageUnavailable
 
-__all__ = ["PATIENT", "Meter", "Workers", "landed"]
+__all__ = ["PATIENT", "Meter", "Workers", "ended", "landed"]
 
 T = TypeVar("T")
 
@@ -119,10 +120,7 @@ class Workers:
         except Overloaded:
             self._meter.refused()
             raise
-        try:
-            return await self._queued(work, Item(network, operations, seconds, now))
-        finally:
-            self._memory.give(nbytes)
+        return await self._queued(work, Item(network, operations, seconds, now, nbytes))
 
     def _is_small(self, operations: int, seconds: float) -> bool:
         """Whether work is done here: a thread costs some 40 us, and others wait for what is done here."""
@@ -134,14 +132,17 @@ class Workers:
     async def _queued(self, work: Callable[[], T], item: Item) -> T:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
-        item.start = lambda: self._begin(loop, work, item, answer)
-        item.drop = None if PATIENT.get() else lambda error: self._refuse(answer, error)
+        stop = Stop()
+        item.start = lambda: self._begin(loop, lambda: stop.within(work), item, answer)
+        item.drop = None if PATIENT.get() else lambda error: self._refuse(item, answer, error)
         self._queue.put(item)
         self._queue.start(item.since)
         try:
             return await answer
         except asyncio.CancelledError:
-            self._queue.remove(item)
+            if self._queue.remove(item):
+                self._memory.give(item.nbytes)
+            stop.ask()
             raise
 
     def _begin(
@@ -150,16 +151,18 @@ class Workers:
         try:
             future = _submitted(self._computing, work)
         except StorageUnavailable as error:
-            self._queue.ended(item)
-            answer.set_exception(error)
+            self._left(item)
+            if not answer.done():
+                answer.set_exception(error)
             return
         # Counted until it has ended, and not only until its caller has gone.
         future.add_done_callback(lambda done: _on_loop(loop, lambda: self._ended(item, done, answer)))
 
     def _ended(self, item: Item, done: Future[T], answer: asyncio.Future[T]) -> None:
         now = perf_counter()
-        self._queue.ended(item)
-        self._pace.took(item.network, item.operations, now - item.begun)
+        self._left(item)
+        if not isinstance(done.exception(), Stopped):
+            self._pace.took(item.network, item.operations, now - item.begun)
         self._meter.computed(now - item.begun, item.begun - item.since)
         if not answer.done():
             error = done.exception()
@@ -169,7 +172,12 @@ class Workers:
                 answer.set_exception(error)
         self._queue.start(now)
 
-    def _refuse(self, answer: asyncio.Future[T], error: Overloaded) -> None:
+    def _left(self, item: Item) -> None:
+        self._queue.ended(item)
+        self._memory.give(item.nbytes)
+
+    def _refuse(self, item: Item, answer: asyncio.Future[T], error: Overloaded) -> None:
+        self._memory.give(item.nbytes)
         self._meter.refused()
         if not answer.done():
             answer.set_exception(error)
@@ -188,12 +196,16 @@ async def landed(future: Future[None], publish: Callable[[], None] | None = None
     """Wait until a write is on disk, then publish it, though the caller be cancelled meanwhile.
 
     Once the store has the write, nobody can say that it will not happen: whoever leaves early would leave memory behind
-    the disk. The cancellation is raised when all is done. A write that failed is not published; its error is raised.
+    the disk. The cancellation is raised when all is done. A write that failed is not published; its error is raised. Writes
+    are published in the order in which they came to the disk, by whoever waits for them in this loop.
     """
     cancelled: asyncio.CancelledError | None = None
-    while not future.done():
+    told = False
+    # And not `future.done()`: of a write before this one, the loop may have been told and not have heard yet.
+    while not told:
         try:
-            await _ended(future)
+            await ended(future)
+            told = True
         except asyncio.CancelledError as error:
             cancelled = error
     if publish is not None and future.exception() is None:
@@ -203,12 +215,12 @@ async def landed(future: Future[None], publish: Callable[[], None] | None = None
     future.result()
 
 
-def _ended(future: Future[None]) -> asyncio.Future[None]:
+def ended(future: Future[None]) -> asyncio.Future[None]:
     """What is done when the write is, and says nothing of how it ended; cancelling it leaves the write alone."""
     loop = asyncio.get_running_loop()
-    ended: asyncio.Future[None] = loop.create_future()
-    future.add_done_callback(lambda _: _on_loop(loop, lambda: None if ended.done() else ended.set_result(None)))
-    return ended
+    told: asyncio.Future[None] = loop.create_future()
+    future.add_done_callback(lambda _: _on_loop(loop, lambda: None if told.done() else told.set_result(None)))
+    return told
 
 
 def _submitted(executor: ThreadPoolExecutor, work: Callable[[], T]) -> Future[T]:

@@ -15,6 +15,7 @@ from core.backend import Backend
 from core.network import Parameters
 from core.numerics import numerics
 from core.optimizers import OptimizerState, Options, make_options
+from core.plans.workspace import ALL
 from core.step import Step
 from core.types import HostArray
 from service.engine.base import Snapshot
@@ -48,7 +49,8 @@ class LoggedSteps:
     ) -> tuple[Step, StepRecord]:
         """The step that a batch makes, and its record."""
         way = self._workspaces.way(current, len(inputs))
-        how = {"path": "compiled" if way.compiled else "plain", "threads": str(way.threads)}
+        path = "compiled" if way.compiled else "plain"
+        how = {"path": path, "threads": str(way.threads), "rows": str(way.rows)}
         kept = {"kind": options.kind, **asdict(options)}
         # In one piece, as they will be read: products of arrays that lie otherwise may have other bits.
         inputs, targets = np.ascontiguousarray(inputs), np.ascontiguousarray(targets)
@@ -61,7 +63,8 @@ class LoggedSteps:
         """What a recorded step makes of the version before it. Raises `CoreError`."""
         options = dict(step.options)
         kind = str(options.pop("kind"))
-        way = Way(step.numerics["path"] == "compiled", int(step.numerics["threads"]))
+        how = step.numerics
+        way = Way(how["path"] == "compiled", int(how["threads"]), int(how.get("rows", ALL)))
         x, y = on_device(self._backend, current.architecture, step.inputs, step.targets)
         made = self._workspaces.step_by(way, current, x, y, make_options(kind, options))
         return made.parameters, made.state

@@ -55,11 +55,11 @@ async def put_parameters(
     Raises:
         InvalidInput: a layer is missing, or has other shapes. Whatever `Engine.write` raises.
     """
-    parameters = from_host(service.engine.backend, snapshot.architecture, layers, "layers")
+    engine, count = service.engine, snapshot.architecture.parameter_count
+    parameters = await engine.compute(lambda: from_host(engine.backend, snapshot.architecture, layers, "layers"), count)
 
     def change(current: Snapshot) -> Change:
         return Change(parameters, current.optimizer, "put-parameters")
 
-    count = snapshot.architecture.parameter_count
-    applied = await service.engine.write(snapshot.record.id, change, guard, count)
+    applied = await engine.write(snapshot.record.id, change, guard, count)
     return service.count(applied, "put-parameters")

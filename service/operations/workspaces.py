@@ -1,7 +1,7 @@
 """Compiled passes of the networks that compute now: kept from request to request, each used by one request at a time.
 
-Invariant: at most `limit` bytes are kept besides what is in use; the least recently used go first. What is too large to be
-kept, and every other backend than NumPy, takes the plain path of core.
+Invariant: at most `limit` bytes are kept besides what is in use; the least recently used go first. Networks that are too large
+to be kept, and every other backend than NumPy, take the plain path of core.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import threading
 from collections import OrderedDict
 from contextlib import nullcontext
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import partial
 from typing import Final
 
 from core.backend import Backend
@@ -18,20 +18,25 @@ from core.backprop import backprop
 from core.feedforward import predict
 from core.network import Parameters
 from core.optimizers import Options
+from core.pieces import backprop_by_pieces, predict_by_pieces
 from core.plans.threads import steady, threads_of_step
-from core.plans.workspace import Workspace
-from core.step import Step, sgd_step
+from core.plans.workspace import ALL, Workspace
+from core.step import Step, descend
 from core.types import Array
 from service.engine.base import Snapshot
+from service.engine.stopping import stop_point
 
 __all__ = ["Way", "Workspaces"]
 
 _LIMIT: Final = 256 * 2**20
+_OBJECTS: Final = 48 * 2**10
+"""Bytes of all that a pass through a layer is made of besides its numbers: of a small network, nearly everything."""
 _LARGEST: Final = 64 * 2**20
-"""Bytes of one network's parameters, or of one batch's numbers, beyond which nothing is compiled."""
-_LARGEST_PRODUCT: Final = 100_000_000
-"""Operations of one matrix product. SciPy's BLAS calls, of which compiled passes are made, keep the interpreter's lock to
-their end, and with it the event loop; NumPy's products, of the plain path, let it go."""
+"""Bytes of one network's parameters beyond which nothing is compiled."""
+_PIECE: Final = 16 * 2**20
+"""Bytes of the numbers in a piece of a batch: of two layers for outputs, of all layers (some four times that) for gradients."""
+_PIECE_OPERATIONS: Final = 50_000_000_000
+"""Of a piece: half a second or so of one core, after which it is seen that nobody waits any more."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +46,14 @@ class Way:
     compiled: bool
     threads: int
     """Of NumPy's and SciPy's products."""
+    rows: int = ALL
+    """Of a piece, at most."""
 
 
 class Workspaces:
     """Workspaces by network, as many of each as have been in use at once; for any number of threads.
+
+    On NumPy a large batch is worked on piece by piece, and between two of them it is asked whether to go on.
 
     Args:
         backend: whose arrays come in.
@@ -65,64 +74,68 @@ class Workspaces:
 
     def predict(self, snapshot: Snapshot, x: Array) -> Array:
         """The outputs (m, n_L) for x (m, n_1); raises as `core.predict`."""
-        parameters = snapshot.parameters
-        kept = self._taken(snapshot, len(x))
+        parameters, kept = snapshot.parameters, self._taken(snapshot)
         if kept is None:
-            return predict(self._backend.xp, parameters, x)
+            through = partial(predict, self._backend.xp, parameters)
+            return predict_by_pieces(through, parameters, x, self._rows_forward(snapshot), stop_point)
         try:
-            return kept.workspace.predict(parameters, x)
+            return kept.workspace.predict(parameters, x, kept.rows_forward)
         finally:
             self._give_back(kept)
 
     def backprop(self, snapshot: Snapshot, x: Array, y: Array) -> tuple[float, Parameters]:
         """C and its mean gradient; raises as `core.backprop`."""
-        parameters = snapshot.parameters
-        kept = self._taken(snapshot, len(x))
+        parameters, kept = snapshot.parameters, self._taken(snapshot)
         if kept is None:
-            found = backprop(self._backend.xp, parameters, x, y)
-            return found.cost, found.gradient
+            return self._plain_backprop(parameters, x, y, self._rows(snapshot))
         try:
-            return kept.workspace.backprop(parameters, x, y)
+            return kept.workspace.backprop(parameters, x, y, kept.rows)
         finally:
             self._give_back(kept)
 
     def step(self, snapshot: Snapshot, x: Array, y: Array, options: Options) -> Step:
         """The next parameters and optimizer state; raises as `core.sgd_step`."""
-        parameters, state = snapshot.parameters, snapshot.optimizer
-        kept = self._taken(snapshot, len(x))
-        if kept is None:
-            return sgd_step(self._backend.xp, parameters, state, x, y, options)
-        try:
-            return kept.workspace.step(parameters, state, x, y, options)
-        finally:
-            self._give_back(kept)
+        return self._step(self._taken(snapshot), None, snapshot, x, y, options)
 
     def way(self, snapshot: Snapshot, rows: int) -> Way:
         """How `step` computes a batch of so many rows."""
-        compiled = rows <= self._most_rows(snapshot)
-        return Way(compiled, threads_of_step(rows, snapshot.architecture.parameter_count) if compiled else 1)
+        compiled, most = self._is_compiled(snapshot), self._rows(snapshot)
+        threads = threads_of_step(min(rows, most), snapshot.architecture.parameter_count) if compiled else 1
+        return Way(compiled, threads, most)
 
     def step_by(self, way: Way, snapshot: Snapshot, x: Array, y: Array, options: Options) -> Step:
         """As `step`, the way that is given, whatever else is computed meanwhile."""
-        parameters, state = snapshot.parameters, snapshot.optimizer
         with steady(way.threads) if self._backend.name == "numpy" else nullcontext():
-            if not way.compiled:
-                return sgd_step(self._backend.xp, parameters, state, x, y, options)
-            kept = self._idle_one(snapshot) or self._made(snapshot)
-            try:
-                return kept.workspace.step(parameters, state, x, y, options)
-            finally:
-                self._give_back(kept)
+            kept = (self._idle_one(snapshot) or self._made(snapshot)) if way.compiled else None
+            return self._step(kept, way.rows, snapshot, x, y, options)
 
-    def _taken(self, snapshot: Snapshot, rows: int) -> _Kept | None:
-        """A workspace that nobody else has; None where the batch is none for it."""
-        kept = self._idle_one(snapshot)
-        if kept is None and rows <= self._most_rows(snapshot):
-            return self._made(snapshot)
-        if kept is not None and rows > kept.most_rows:
+    def _step(
+        self, kept: _Kept | None, rows: int | None, snapshot: Snapshot, x: Array, y: Array, options: Options
+    ) -> Step:
+        parameters, state = snapshot.parameters, snapshot.optimizer
+        if kept is None:
+            cost, gradient = self._plain_backprop(parameters, x, y, rows or self._rows(snapshot))
+            return descend(self._backend.xp, parameters, state, cost, gradient, options)
+        try:
+            return kept.workspace.step(parameters, state, x, y, options, rows or kept.rows)
+        finally:
             self._give_back(kept)
-            return None
-        return kept
+
+    def _plain_backprop(self, parameters: Parameters, x: Array, y: Array, rows: int) -> tuple[float, Parameters]:
+        def through(x: Array, y: Array) -> tuple[float, Parameters]:
+            found = backprop(self._backend.xp, parameters, x, y)
+            return found.cost, found.gradient
+
+        return backprop_by_pieces(through, parameters, x, y, rows, stop_point)
+
+    def _taken(self, snapshot: Snapshot) -> _Kept | None:
+        """A workspace that nobody else has until it is given back; None where nothing is compiled."""
+        return self._idle_one(snapshot) or (self._made(snapshot) if self._is_compiled(snapshot) else None)
+
+    def _made(self, snapshot: Snapshot) -> _Kept:
+        architecture = snapshot.architecture
+        objects, workspace = _OBJECTS * len(architecture.layers), Workspace(architecture, stop_point)
+        return _Kept(snapshot.record.id, workspace, objects, self._rows(snapshot), self._rows_forward(snapshot))
 
     def _idle_one(self, snapshot: Snapshot) -> _Kept | None:
         with self._lock:
@@ -133,11 +146,8 @@ class Workspaces:
             self._held -= kept.nbytes
             return kept
 
-    def _made(self, snapshot: Snapshot) -> _Kept:
-        return _Kept(snapshot.record.id, Workspace(snapshot.architecture), self._most_rows(snapshot))
-
     def _give_back(self, kept: _Kept) -> None:
-        nbytes = kept.nbytes = kept.workspace.nbytes
+        nbytes = kept.nbytes = kept.workspace.nbytes + kept.objects
         with self._lock:
             self._idle.setdefault(kept.network, []).append(kept)
             self._idle.move_to_end(kept.network)
@@ -146,13 +156,24 @@ class Workspaces:
                 _, leaving = self._idle.popitem(last=False)
                 self._held -= sum(each.nbytes for each in leaving)
 
-    def _most_rows(self, snapshot: Snapshot) -> int:
-        """The largest batch that is compiled for; 0 for a network that is not."""
-        vector, sizes = snapshot.parameters.vector, snapshot.architecture.sizes
-        if self._backend.name != "numpy" or vector.nbytes > _LARGEST:
-            return 0
-        product = 2 * max(before * after for before, after in pairwise(sizes))
-        return int(min(_LARGEST // (sum(sizes) * vector.itemsize), _LARGEST_PRODUCT // product))
+    def _is_compiled(self, snapshot: Snapshot) -> bool:
+        return self._backend.name == "numpy" and snapshot.parameters.vector.nbytes <= _LARGEST
+
+    def _rows(self, snapshot: Snapshot) -> int:
+        """Of a piece of a batch that gradients are taken of, at most."""
+        return self._rows_of(snapshot, sum(snapshot.architecture.sizes), 6)
+
+    def _rows_forward(self, snapshot: Snapshot) -> int:
+        """Of a piece of a batch that only outputs are wanted of, at most."""
+        return self._rows_of(snapshot, 2 * max(snapshot.architecture.sizes), 2)
+
+    def _rows_of(self, snapshot: Snapshot, numbers: int, operations: int) -> int:
+        """By the numbers that are kept of an example, and the operations for each weight and example."""
+        if self._backend.name != "numpy":
+            return ALL
+        parameters = snapshot.parameters.vector
+        by_bytes = _PIECE // (numbers * parameters.itemsize)
+        return max(1, min(by_bytes, _PIECE_OPERATIONS // (operations * parameters.size)))
 
 
 @dataclass(slots=True)
@@ -161,5 +182,9 @@ class _Kept:
 
     network: str
     workspace: Workspace
-    most_rows: int
+    objects: int
+    """Bytes of what it has besides numbers."""
+    rows: int
+    """Of a piece, at most; where only outputs are wanted, `rows_forward`."""
+    rows_forward: int
     nbytes: int = 0

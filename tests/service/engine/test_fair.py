@@ -12,6 +12,7 @@ import pytest
 
 from service.engine.fair import FairQueue, Item, Pace, Patience
 from service.engine.memory import Memory
+from service.engine.stopping import Stopped, stop_point
 from service.engine.waiting import PATIENT, Workers
 from service.errors import Overloaded
 from tests.contracts.engine_base import until
@@ -102,6 +103,7 @@ def test_long_work_waits_for_as_long_as_it_takes() -> None:
     with pytest.raises(Overloaded) as refused:
         threads.ask("b", 0.1)
     assert refused.value.retry_after == 10
+    assert "they take about 10.0 s" in refused.value.detail
 
 
 def test_there_is_a_place_for_each_thread_whatever_the_estimate() -> None:
@@ -116,8 +118,9 @@ def test_so_many_may_wait_and_no_more() -> None:
     threads = Threads(most=3, patience=Patience(burst=1e9))
     for _ in range(4):
         threads.ask("a", 0.0)
-    with pytest.raises(Overloaded):
+    with pytest.raises(Overloaded) as refused:
         threads.ask("b", 0.0)
+    assert refused.value.detail == "1 computations run and 3 wait; how long they take is not known yet."
 
 
 def test_pace_is_learned_by_network() -> None:
@@ -167,6 +170,33 @@ def run(body: Callable[[Workers], Any], **options: Any) -> None:
     asyncio.run(whole())
 
 
+def test_a_caller_that_leaves_ends_its_running_work_where_that_next_looks() -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        try:
+            for _ in range(20_000):
+                stop_point()
+                time.sleep(0.001)
+        except Stopped:
+            ended.set()
+            raise
+
+    async def body(workers: Workers) -> None:
+        running = asyncio.create_task(workers.compute(work, LARGE))
+        await asyncio.to_thread(begun.wait, 30)
+        assert not ended.is_set()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert await asyncio.to_thread(ended.wait, 30)
+        assert await workers.compute(lambda: stop_point() or 7, LARGE) == 7  # that was another one's
+
+    run(body)
+    stop_point()  # nobody's work
+
+
 def test_a_caller_that_leaves_takes_its_waiting_work_away() -> None:
     async def body(workers: Workers) -> None:
         go, ran = threading.Event(), []
@@ -186,20 +216,47 @@ def test_a_caller_that_leaves_takes_its_waiting_work_away() -> None:
     run(body)
 
 
-def test_a_caller_that_leaves_while_its_work_runs_keeps_the_thread_counted() -> None:
+def test_a_caller_that_leaves_while_its_work_runs_keeps_the_thread_and_the_memory_counted() -> None:
+    memory = Memory(100)
+
     async def body(workers: Workers) -> None:
         go = threading.Event()
-        running = asyncio.create_task(workers.compute(go.wait, LARGE))
+        running = asyncio.create_task(workers.compute(go.wait, LARGE, nbytes=60))
+        waiting = asyncio.create_task(workers.compute(go.wait, LARGE, nbytes=40))
         await asyncio.sleep(0)
-        running.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await running
-        assert workers.running == 1
+        for leaving in (running, waiting):
+            leaving.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await leaving
+        held = workers.running, workers.depth, memory.held
         go.set()
+        assert held == (1, 0, 60)
         await until(lambda: workers.running == 0)
-        assert await workers.compute(lambda: 5, LARGE) == 5
+        assert memory.held == 0
+        assert await workers.compute(lambda: 5, LARGE, nbytes=60) == 5
 
-    run(body)
+    run(body, memory=memory)
+
+
+def test_what_is_dropped_from_the_queue_gives_its_memory_back() -> None:
+    memory = Memory(100)
+
+    async def body(workers: Workers) -> None:
+        go = threading.Event()
+        workers._pace.took("slow", LARGE, 0.02)
+        running = asyncio.create_task(workers.compute(go.wait, LARGE, network="slow", nbytes=50))
+        waiting = asyncio.create_task(workers.compute(go.wait, LARGE, network="slow", nbytes=30))
+        await asyncio.sleep(0.05)
+        with pytest.raises(Overloaded):
+            await workers.compute(go.wait, 10**8, network="slow", nbytes=20)
+        go.set()
+        with pytest.raises(Overloaded):
+            await waiting
+        await running
+        assert memory.held == 0
+
+    patience = Patience(burst=0.01, lasting=0.01, a_while=0.0)
+    run(body, memory=memory, patience=patience)
 
 
 def test_errors_come_back_and_memory_is_given_back() -> None:

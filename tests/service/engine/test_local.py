@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import tracemalloc
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,8 @@ from service.engine.local import LocalEngine
 from service.engine.replay import Bounds
 from service.errors import CorruptState, Overloaded, StorageFull
 from service.storage.base import Store
+from service.storage.sqlite import SqliteStore
+from service.storage.writer import Write
 from tests.contracts import stores
 from tests.contracts.drawings import SIZE
 from tests.contracts.engine import EngineContract
@@ -31,6 +37,27 @@ def engine_on(
     store = getattr(stores, name)(folder, **limits)
     chosen = {option: value for option, value in options.items() if option in ENGINE_OPTIONS}
     return kind(store, select("numpy"), **{"threads": 2, **chosen}), store
+
+
+@contextmanager
+def slow_disk(store: Store) -> Iterator[None]:
+    """Nothing comes to the disk inside the block; the writer goes on at its end, or when a test has waited far too long."""
+    assert isinstance(store, SqliteStore)
+    begun, go, in_time = threading.Event(), threading.Event(), []
+
+    def change(_connection: Any) -> Sequence[int]:
+        begun.set()
+        in_time.append(go.wait(10))
+        return ()
+
+    held = store._writer.submit(Write(change))
+    assert begun.wait(10)
+    try:
+        yield
+    finally:
+        go.set()
+        held.result()
+    assert in_time == [True], "the event loop stood still"
 
 
 class TestStatesInRows(EngineContract):
@@ -66,8 +93,12 @@ class TestStepsInSlotsWithoutMemory(EngineContract):
 
 def test_memory_is_bounded_and_the_least_recently_used_leave(tmp_path: Path) -> None:
     async def body() -> None:
-        one = SIZE * 8 * 2 + 8  # parameters, velocity and the count of steps
-        engine, _ = engine_on(tmp_path, max_live_bytes=3 * one)
+        engine, _ = engine_on(tmp_path / "alone")
+        await engine.write(await create(engine), plus_one, Guard(), SMALL)
+        one = engine.live_bytes
+        assert one > SIZE * 8 * 2 + 8  # parameters, velocity and the count of steps, and what there is besides
+        await engine.close()
+        engine, _ = engine_on(tmp_path / "several", max_live_bytes=3 * one)
         networks = [await create(engine) for _ in range(6)]
         for network in networks:
             await engine.write(network, plus_one, Guard(), SMALL)
@@ -87,6 +118,23 @@ def test_memory_is_bounded_and_the_least_recently_used_leave(tmp_path: Path) -> 
         for network in networks:
             await engine.delete(network, Guard())
         assert engine.live_bytes == 0
+        await engine.close()
+
+    asyncio.run(body())
+
+
+def test_a_small_network_is_counted_as_what_it_takes(tmp_path: Path) -> None:
+    async def body() -> None:
+        engine, _ = engine_on(tmp_path, max_live_bytes=2**30)
+        for _ in range(20):
+            await create(engine)
+        tracemalloc.start()
+        before, counted = tracemalloc.get_traced_memory()[0], engine.live_bytes
+        for _ in range(100):
+            await create(engine)
+        taken = tracemalloc.get_traced_memory()[0] - before
+        tracemalloc.stop()
+        assert taken < 2 * (engine.live_bytes - counted)
         await engine.close()
 
     asyncio.run(body())
@@ -186,6 +234,52 @@ def test_damage_is_named_and_not_served(tmp_path: Path) -> None:
             with pytest.raises(CorruptState, match=network):
                 await call()
         assert (await engine.write(other, plus_one, Guard(), SMALL)).version == 1
+        await engine.close()
+
+    asyncio.run(body())
+
+
+def test_whoever_asks_whether_it_is_ready_waits_no_longer_than_it_wants(tmp_path: Path) -> None:
+    async def body() -> None:
+        engine, store = engine_on(tmp_path)
+        with slow_disk(store), pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await engine.ready()
+        await engine.ready()
+        await engine.close()
+
+    asyncio.run(body())
+
+
+def test_the_event_loop_goes_on_while_a_checkpoint_is_read(tmp_path: Path) -> None:
+    go, in_time = threading.Event(), []
+
+    async def body() -> None:
+        engine, store = engine_on(tmp_path)
+        network, other = await create(engine), await create(engine)
+        await engine.create_checkpoint(network, "first", None, Guard())
+        commit = store.commit_version
+
+        def hold_the_writer_behind_it(*arguments: Any) -> Future[None]:
+            future = commit(*arguments)
+            if arguments[0] == other:
+                future.add_done_callback(lambda _: in_time.append(go.wait(10)))
+            return future
+
+        store.commit_version = hold_the_writer_behind_it
+        with slow_disk(store):  # so that both are journaled together
+            first = asyncio.create_task(engine.write(network, plus_one, Guard(), SMALL))
+            second = asyncio.create_task(engine.write(other, plus_one, Guard(), SMALL))
+            await asyncio.sleep(0.01)
+        await first  # which is in the journal, and in no row until the writer goes on
+        restoring = asyncio.create_task(engine.restore(network, "first", Guard()))
+        for _ in range(10):
+            await asyncio.sleep(0.01)
+        assert not restoring.done()
+        go.set()
+        assert (await restoring).version == 2
+        await second
+        assert in_time == [True], "the event loop stood still"
         await engine.close()
 
     asyncio.run(body())

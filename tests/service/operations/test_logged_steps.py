@@ -64,6 +64,25 @@ def test_a_record_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch, dtype: st
         again = replace(again, parameters=parameters, optimizer=state)
 
 
+@pytest.mark.parametrize("is_compiled", [True, False])
+def test_what_was_made_in_pieces_is_made_in_the_same_ones_again(
+    monkeypatch: pytest.MonkeyPatch, is_compiled: bool
+) -> None:
+    if not is_compiled:
+        monkeypatch.setattr(workspaces, "_LARGEST", 0)
+    rng, current = np.random.default_rng(0), snapshot("float64", 50, 70, 30, 9)
+    x, y = rng.standard_normal((16, 50)), rng.random((16, 9))
+    at_once, whole = steps().take(current, x, y, OPTIONS[0])
+    monkeypatch.setattr(workspaces, "_PIECE", 5 * 8 * (50 + 70 + 30 + 9))
+    made, record = steps().take(current, x, y, OPTIONS[0])
+    assert record.numerics["rows"] == "5"
+    assert made.parameters.vector.tobytes() != at_once.parameters.vector.tobytes()
+    monkeypatch.undo()
+    assert steps()(current, read_again(record))[0].vector.tobytes() == made.parameters.vector.tobytes()
+    before_pieces = replace(whole, numerics={name: how for name, how in whole.numerics.items() if name != "rows"})
+    assert steps()(current, before_pieces)[0].vector.tobytes() == at_once.parameters.vector.tobytes()
+
+
 def test_labels_are_recorded_as_the_integers_that_they_are() -> None:
     at = snapshot("float32", 5, 4, 3, cost="cross_entropy", last="softmax")
     x, labels = np.ones((3, 5)), np.array([2, 0, 1])

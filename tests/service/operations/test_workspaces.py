@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -53,6 +54,24 @@ def test_what_is_kept_is_bounded_and_the_oldest_go_first() -> None:
     nothing = Workspaces(BACKEND, limit=0)
     nothing.predict(snapshot(), batch(7))
     assert nothing.nbytes == 0
+
+
+def test_what_is_kept_of_small_networks_is_counted_as_what_it_takes() -> None:
+    workspaces, options, y = Workspaces(BACKEND), make_options("sgd", {"learning_rate": 0.1}), np.zeros((7, 3))
+
+    def use(name: str) -> None:
+        at = snapshot(name)
+        workspaces.predict(at, batch(7))
+        workspaces.step(at, batch(7), y, options)
+
+    use("net_a")
+    tracemalloc.start()
+    before, counted = tracemalloc.get_traced_memory()[0], workspaces.nbytes
+    for name in range(20):
+        use(f"net_{name}")
+    taken = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert taken < 2 * (workspaces.nbytes - counted)
 
 
 def test_an_error_gives_the_workspace_back() -> None:
