@@ -48,6 +48,11 @@ class Load:
         """Jobs that have not finished."""
         return self._count
 
+    @property
+    def nbytes(self) -> int:
+        """Of their requests."""
+        return self._nbytes
+
     def enter(self, nbytes: int) -> None:
         """One more."""
         self._count += 1

@@ -13,6 +13,7 @@ from typing import Final
 from service.engine.waiting import landed
 from service.errors import AlreadyExists, Gone, IdempotencyMismatch, JobRunning, NotFound
 from service.jobs.kinds import Failure, Submission, described, new_id
+from service.jobs.live import LiveJob
 from service.jobs.runner import Runner
 from service.jobs.running import guard_document
 from service.storage.base import timestamp
@@ -88,7 +89,7 @@ class Jobs:
         runner, nbytes = self._runner, len(submission.body)
         runner.load.admit(nbytes, runner.waiting(submission.network))
         record = _new(submission)
-        job = runner.enter(record, nbytes)
+        job = runner.enter(record, nbytes, body=submission.body)
         event = JobEvent(job.next_number(), "status", described(record))
         try:
             # A client that hangs up meanwhile does not stop it: once it is on disk, it is there to be found.
@@ -109,12 +110,11 @@ class Jobs:
         Raises:
             NotFound: there is none, or it is another owner's.
         """
-        live = self._runner.find(job)
+        record, live = await self._look(job, owner)
         if live is None:
-            return _owned(await asyncio.to_thread(self._store.job, job), owner)
-        _owned(live.record, owner)
+            return record
         until = monotonic() + wait
-        while not live.record.finished and not self._runner.leaving and (left := until - monotonic()) > 0:
+        while self._goes_on(live) and (left := until - monotonic()) > 0:
             await live.change(left)
         return live.record
 
@@ -153,28 +153,27 @@ class Jobs:
 
         A write that has reached the disk is not undone: the job has succeeded then.
         """
-        record = await self.find(job, owner)
-        live = self._runner.find(job)
+        record, live = await self._look(job, owner)
         if live is None or record.finished:
             return record
         self._runner.cancel(live)
-        while not live.record.finished and not self._runner.leaving:
+        while self._goes_on(live):
             await live.change(1.0)
         return live.record
 
     async def follow(self, job: str, owner: str, after: int) -> AsyncIterator[JobEvent | None]:
         """What was and is told of a job after an event, up to its end; None where nothing was told for a while."""
-        record = await self.find(job, owner)
-        live = self._runner.find(job)
+        record, live = await self._look(job, owner)
         if live is None or record.finished:
             for event in await asyncio.to_thread(self._store.events, job, after):
                 yield event
             return
         while True:
-            for event in live.after(after):
-                yield event
-                after = event.number
-            if live.record.finished or self._runner.leaving:
+            while news := live.after(after):  # and again: more may be told while whoever follows takes what it is given
+                for event in news:
+                    yield event
+                    after = event.number
+            if not self._goes_on(live):
                 return
             if not await live.change(self._runner.bounds.heartbeat_seconds):
                 yield None
@@ -182,6 +181,19 @@ class Jobs:
     def wait(self, record: JobRecord) -> int:
         """Whole seconds until a job will have finished, as far as one can tell."""
         return self._runner.load.wait(1 if record.status == "running" else self._runner.load.count)
+
+    async def _look(self, job: str, owner: str) -> tuple[JobRecord, LiveJob | None]:
+        """A job as it is now, and where more is told of it."""
+        live = self._runner.find(job)
+        if live is not None:
+            return _owned(live.record, owner), live
+        record = _owned(await asyncio.to_thread(self._store.job, job), owner)
+        # One that is found on disk is in a list already, though it be told of here only a moment later.
+        return record, None if record.finished else self._runner.entered(job)
+
+    def _goes_on(self, live: LiveJob) -> bool:
+        """Whether more will be told of a job in this process."""
+        return self._runner.entered(live.record.id) is live and not self._runner.leaving
 
     def _is_kept(self, record: JobRecord) -> bool:
         finished = datetime.fromisoformat(record.finished_at or record.created_at)

@@ -22,10 +22,14 @@ _REMEMBERED: Final = 1000
 class LiveJob:
     """One job that is queued or running, and for a moment after. It belongs to one event loop."""
 
-    def __init__(self, record: JobRecord, nbytes: int, told: Sequence[JobEvent] = ()) -> None:
+    def __init__(
+        self, record: JobRecord, nbytes: int, told: Sequence[JobEvent] = (), body: bytes | None = None
+    ) -> None:
         self.record = record
         self.nbytes = nbytes
         """Of its request."""
+        self.body = body
+        """The request, where it need not be read from the disk."""
         self.token = Token()
         self.work: asyncio.Task[Any] | None = None
         """What runs now and may be cancelled."""

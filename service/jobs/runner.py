@@ -17,8 +17,9 @@ from time import monotonic
 from typing import Any, Final
 
 from service.engine.waiting import landed
-from service.errors import StorageFull
+from service.errors import StorageError, StorageFull
 from service.jobs.bounds import Bounds, Load
+from service.jobs.ending import Ending
 from service.jobs.fair import Fair
 from service.jobs.kinds import Ended, Failure, Kind, described
 from service.jobs.live import LiveJob
@@ -30,8 +31,10 @@ from service.storage.jobs.base import JobEvent, JobRecord, JobStore
 __all__ = ["Runner"]
 
 _log = logging.getLogger(__name__)
-_FULL_AGAIN: Final = 2.0
-"""Seconds after which a full disk is tried again."""
+_AGAIN: Final = 2.0
+"""Seconds after which a store that could not keep something, such as one on a full disk, is asked again."""
+_REMEMBERED: Final = 64 * 2**20
+"""Bytes of requests that wait in memory as well as on disk."""
 
 
 class Runner:
@@ -62,8 +65,10 @@ class Runner:
         self._running = Running(kinds, store, service_of, explain)
         self._queue = Fair()
         self._live: dict[str, LiveJob] = {}
+        self._coming: set[LiveJob] = set()
+        """Of those, the ones that are on their way to the disk."""
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._ending: set[asyncio.Task[None]] = set()
+        self._ending = Ending()
 
     @property
     def queued(self) -> int:
@@ -96,17 +101,17 @@ class Runner:
     async def stop(self) -> None:
         """Let the jobs that run finish, for a while; the rest is run when the process is back."""
         self.leave()
-        tasks = {*self._tasks.values(), *self._ending}
-        if tasks:
-            await asyncio.wait(tasks, timeout=self.bounds.leave_seconds)
-        late = [self._live[name] for name in self._tasks]
-        for task in self._tasks.values():
+        until = monotonic() + self.bounds.leave_seconds
+        while (tasks := {*self._tasks.values(), *self._ending.tasks}) and (left := until - monotonic()) > 0:
+            await asyncio.wait(tasks, timeout=left)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        for job in late:
-            if not job.record.finished:
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for job in list(self._live.values()):
+            if job.record.status == "running":
+                job.ending = True  # a thread may go on, and report of a run that does not count
                 back = replace(job.record, status="queued", attempts=job.record.attempts - 1)
-                with contextlib.suppress(StorageFull):  # it is begun again all the same, and counted once too often
+                with contextlib.suppress(StorageError):  # it is begun again all the same, and counted once too often
                     await self._told(job, back)
 
     def find(self, job: str) -> LiveJob | None:
@@ -114,24 +119,36 @@ class Runner:
         live = self._live.get(job)
         return live if live is not None and live.is_on_disk else None
 
-    def waiting(self, network: str) -> int:
-        """Jobs of a network that wait for their turn."""
-        return self._queue.of(network)
+    def entered(self, job: str) -> LiveJob | None:
+        """A job that has not finished, if it is one, though it may be on its way to the disk."""
+        return self._live.get(job)
 
-    def enter(self, record: JobRecord, nbytes: int, told: Sequence[JobEvent] = ()) -> LiveJob:
-        """Count a job among those that have not finished."""
-        job = self._live[record.id] = LiveJob(record, nbytes, told)
+    def waiting(self, network: str) -> int:
+        """Jobs of a network that wait for their turn, or are on their way to the disk."""
+        return self._queue.of(network) + sum(job.record.network == network for job in self._coming)
+
+    def enter(
+        self, record: JobRecord, nbytes: int, told: Sequence[JobEvent] = (), body: bytes | None = None
+    ) -> LiveJob:
+        """Count a job among those that have not finished; `body`, of its request, may be forgotten."""
         self.load.enter(nbytes)
+        job = LiveJob(record, nbytes, told, body if self.load.nbytes <= _REMEMBERED else None)
+        self._live[record.id] = job
+        if not told:
+            self._coming.add(job)
         return job
 
     def forget(self, job: LiveJob) -> None:
         """Count a job no more."""
         del self._live[job.record.id]
+        self._coming.discard(job)
         self.load.leave(job.nbytes)
+        job.body = None  # whoever still follows it has no use for it
 
     def created(self, job: LiveJob, event: JobEvent) -> None:
         """A new job is on disk: tell it, and let it wait for its turn."""
         job.publish(job.record, event)
+        self._coming.discard(job)
         self._wait_for_turn(job)
         self._begin()
 
@@ -139,10 +156,7 @@ class Runner:
         """Stop a job; its record says so a moment later, unless it has succeeded meanwhile."""
         job.token.cancel()
         if self._queue.remove(job.record.id, job.record.network):
-            # In a task of its own: whoever asked for it may hang up.
-            task = asyncio.create_task(self._finish(job, Cancelled()))
-            self._ending.add(task)
-            task.add_done_callback(self._ending.discard)
+            self._end(job, Cancelled())  # whoever asked for it may hang up
         elif job.work is not None:
             job.work.cancel()
 
@@ -162,7 +176,10 @@ class Runner:
     def _ended(self, name: str, task: asyncio.Task[None]) -> None:
         del self._tasks[name]
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("job %s could not be ended: %s: %s", name, type(error).__name__, error)
+            _log.error("job %s could not be run: %s: %s", name, type(error).__name__, error)
+            if (job := self._live.get(name)) is not None:
+                self._queue.ended(name, job.record.network)
+                self._leave_behind(job)
         self._begin()
 
     async def _run(self, job: LiveJob) -> None:
@@ -170,14 +187,27 @@ class Runner:
         at = record.started_at or timestamp()
         await self._note(job, replace(record, status="running", attempts=record.attempts + 1, started_at=at))
         outcome = await self._running.outcome(job, lambda report: self._report(job, report))
-        await self._finish(job, outcome)
         self.load.took(monotonic() - begun)
+        self._end(job, outcome)
+        await self._ending.room()
+
+    def _end(self, job: LiveJob, outcome: Outcome) -> None:
+        """Keep what a job came to; the next one may begin meanwhile."""
+        self._queue.ended(job.record.id, job.record.network)
+        nbytes = len(outcome.body) if isinstance(outcome, Ended) else 0
+        self._ending.add(asyncio.create_task(self._finish(job, outcome)), nbytes)
 
     async def _finish(self, job: LiveJob, outcome: Outcome) -> None:
         record = replace(job.record, finished_at=timestamp(), **_end(outcome))
-        await self._note(job, record, outcome.body if isinstance(outcome, Ended) else None)
-        self._queue.ended(record.id, record.network)
+        try:
+            await self._note(job, record, outcome.body if isinstance(outcome, Ended) else None)
+        except Exception:  # noqa: BLE001  a fault: nobody waits for it for good
+            _log.exception("the end of job %s could not be kept", record.id)
+        self._leave_behind(job)
+
+    def _leave_behind(self, job: LiveJob) -> None:
         self.forget(job)
+        job.wake()
 
     def _report(self, job: LiveJob, report: Mapping[str, Any]) -> None:
         """Tell how far a job has come once that is on disk; nobody waits for it."""
@@ -194,19 +224,19 @@ class Runner:
         self.store.update(record, event).add_done_callback(told)
 
     async def _note(self, job: LiveJob, record: JobRecord, result: bytes | None = None) -> None:
-        """Keep a new state and tell it; room on a full disk is waited for."""
+        """Keep a new state and tell it. What the store cannot keep now, be it for lack of room, it is asked to keep again."""
         while True:
             try:
                 await self._told(job, record, result)
-            except StorageFull as error:
-                _log.warning("job %s waits for room on the disk: %s", record.id, error)
-                await asyncio.sleep(_FULL_AGAIN)
+            except StorageError as error:
+                _log.warning("the state of job %s waits for the store: %s", record.id, error)
+                await asyncio.sleep(_AGAIN)
             else:
                 return
 
     async def _told(self, job: LiveJob, record: JobRecord, result: bytes | None = None) -> None:
         event = JobEvent(job.next_number(), "status", described(record))
-        job.ending = record.finished
+        job.ending = job.ending or record.finished
         future = self.store.finish(record, event, result) if record.finished else self.store.update(record, event)
         await landed(future, lambda: job.publish(record, event))
 

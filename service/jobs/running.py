@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from service.engine.base import Guard
 from service.engine.waiting import PATIENT
-from service.errors import Gone, Interrupted, Overloaded, StillRunning
+from service.errors import Gone, Interrupted, Overloaded, ServiceError, StillRunning
 from service.jobs.kinds import Ended, Failure, Kind, Work, pause
 from service.jobs.live import LiveJob
 from service.operations.service import Service
@@ -22,7 +22,9 @@ __all__ = ["Cancelled", "Outcome", "Running", "guard_document"]
 _log = logging.getLogger(__name__)
 _ATTEMPTS: Final = 3
 _PATIENCE: Final = 600.0
-"""Seconds for which a job tries again what there is no room for."""
+"""Seconds for which a job tries again what there is no room for, ..."""
+_LOOK_AGAIN: Final = 1
+"""... each of them after so many at most: what is said of the time until then is a guess, and a worker waits for it."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,9 @@ class Running:
         def report(said: Mapping[str, Any]) -> None:
             loop.call_soon_threadsafe(progress, said)
 
-        body = await asyncio.to_thread(self._store.body, record.id)
+        body = job.body
+        if body is None:
+            body = await asyncio.to_thread(self._store.body, record.id)
         guard = _guard(record.request["guard"])
         if guard.key is None:
             guard = replace(guard, key=record.id, fingerprint=record.id)
@@ -94,7 +98,7 @@ class Running:
             except (Overloaded, StillRunning) as error:
                 if monotonic() > until:
                     raise
-                await pause(job.token, error.retry_after)
+                await pause(job.token, min(error.retry_after, _LOOK_AGAIN))
             else:
                 return found or await self._landed(job, kind, work) or Cancelled()
         return Cancelled()
@@ -113,9 +117,13 @@ class Running:
     async def _landed(self, job: LiveJob, kind: Kind, work: Work) -> Ended | None:
         """A write that has reached the disk is not undone: its first answer is the job's. None: nothing has."""
         service = self._service_of(job.record.owner)
-        if kind.writes and await service.engine.look(work.network, replace(work.guard, if_match="*")) is not None:
-            return await kind.run(service, work)
-        return None
+        if not kind.writes:
+            return None
+        try:
+            first = await service.engine.look(work.network, replace(work.guard, if_match="*"))
+        except ServiceError:
+            return None  # what it would be refused with now is not what it came to
+        return None if first is None else await kind.run(service, work)
 
     def _failed(self, job: LiveJob, error: Exception) -> Failure:
         failure = self._explain(error)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -16,8 +16,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from service.codecs import matrices
 from service.codecs.body import Bytes, read_body
-from service.codecs.documents import parse, rendering
+from service.codecs.documents import Document, parse, rendering
 from service.codecs.headers import by_name, header_values
 from service.codecs.media import JSON, SAFETENSORS, SUPPORTED, content_type, negotiate
 from service.engine.base import Guard
@@ -25,7 +26,7 @@ from service.errors import NotFound
 from service.jobs import Jobs
 from service.operations.service import Service
 from service.routers import conditions
-from service.schemas.validation import validate
+from service.schemas.validation import fitting, validate
 
 __all__ = [
     "Asked",
@@ -42,9 +43,12 @@ __all__ = [
 ]
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+WorkT = TypeVar("WorkT")
 
 _AT_ONCE: Final = {JSON: 2**20, SAFETENSORS: 2**25}
 """Bytes of a body that are read on the event loop, and four times as many as are written there: some 2 ms."""
+_PLAIN_AT_ONCE: Final = 2**21
+"""Bytes of a body of JSON that are read there, where it is plain: a thread costs a tenth of what they do."""
 _TYPES: Final = {media: (b"content-type", media.encode()) for media in _AT_ONCE}
 _VARY: Final = (b"vary", b"Accept")
 _LONGEST_KEPT: Final = 200
@@ -65,6 +69,10 @@ class Asked(NamedTuple):
         """Whether it is read and checked on the event loop."""
         return len(self.body) <= _AT_ONCE[self.media]
 
+    async def worked(self, work: Callable[[], WorkT]) -> WorkT:
+        """What takes the longer the longer the body is: there as well, or in a thread."""
+        return work() if self.is_short else await asyncio.to_thread(work)
+
 
 async def read(request: Request) -> Asked:
     """The body and what goes with it; what its headers get wrong is said before the body is waited for.
@@ -74,9 +82,17 @@ async def read(request: Request) -> Asked:
     """
     media, wanted = _types(request)
     body = await read_body(request, service_of(request).settings.max_body_bytes)
-    at_once = len(body) <= _AT_ONCE[media]
-    document = parse(body, media) if at_once else await asyncio.to_thread(parse, body, media)
+    document = _read_at_once(body, media)
+    if document is None:
+        document = await asyncio.to_thread(parse, body, media)
     return Asked(document, wanted, media, body)
+
+
+def _read_at_once(body: Bytes, media: str) -> Document | None:
+    """The document, or None where reading it may take too long for the event loop."""
+    if len(body) <= _AT_ONCE[media]:
+        return parse(body, media)
+    return matrices.read(body, rest=_AT_ONCE[JSON]) if media == JSON and len(body) <= _PLAIN_AT_ONCE else None
 
 
 def _types(request: Request) -> tuple[str, str]:
@@ -100,6 +116,10 @@ async def validated(model: type[ModelT], asked: Asked) -> ModelT:
     """The body as a `model`. Raises `InvalidInput`."""
     if asked.is_short:
         return validate(model, asked.document)
+    if isinstance(asked.document, matrices.WithMatrices) and len(asked.body) <= _PLAIN_AT_ONCE:
+        found = fitting(model, asked.document)
+        if found is not None:
+            return found
     return await asyncio.to_thread(validate, model, asked.document)
 
 

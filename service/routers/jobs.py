@@ -57,11 +57,13 @@ async def events(request: Request) -> Response:
     if request.method == "HEAD":
         return Response(headers=headers, media_type=_EVENTS)
     told = jobs_of(request).follow(job, owner, after)
+    if not record.finished:  # what is told next may be long in coming: whoever asks hears at once that it is connected
+        return StreamingResponse(_stream(told), headers=headers, media_type=_EVENTS)
     first = await anext(told, None)
-    if first is None and record.finished:
+    if first is None:
         # All of it was told before; a browser's EventSource asks again and again unless it hears this.
         return Response(status_code=204)
-    return StreamingResponse(_stream(first, told), headers=headers, media_type=_EVENTS)
+    return StreamingResponse(_stream(told, first), headers=headers, media_type=_EVENTS)
 
 
 async def cancel(request: Request) -> Response:
@@ -83,9 +85,10 @@ async def list_page(request: Request) -> Response:
     return respond({"jobs": [described(job) for job in records], "next": following}, wanted)
 
 
-async def _stream(first: JobEvent | None, told: AsyncIterator[JobEvent | None]) -> AsyncIterator[bytes]:
+async def _stream(told: AsyncIterator[JobEvent | None], first: JobEvent | None = None) -> AsyncIterator[bytes]:
     yield b"retry: 1000\n\n"
-    yield _written(first)
+    if first is not None:
+        yield _written(first)
     async for event in told:
         yield _written(event)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from starlette.requests import Request
@@ -13,7 +14,16 @@ from service.codecs.arrays import cast_layers
 from service.engine.base import Applied, Guard
 from service.routers import conditions, examples, query
 from service.routers.endpoint import Answer, Endpoint
-from service.routers.exchange import answer_type, guard_of, network_of, read, respond, service_of
+from service.routers.exchange import (
+    Asked,
+    answer_type,
+    guard_of,
+    network_of,
+    read,
+    respond,
+    service_of,
+    validated,
+)
 from service.routers.vocabulary import (
     AFTER,
     ANSWER,
@@ -43,15 +53,17 @@ async def create(request: Request) -> Response:
         source = fork.source
         applied = await operations.fork_network(service_of(request), source.network, source.version, fork.name, guard)
     else:
-        applied = await _create(request, validate(CreateNetwork, asked.document), guard)
+        applied = await _create(request, asked, guard)
     place = {"location": f"/v1/networks/{applied.body['id']}"}
     return respond(applied.body, asked.wanted, status=applied.status, version=applied.version, headers=place)
 
 
-async def _create(request: Request, body: CreateNetwork, guard: Guard) -> Applied:
+async def _create(request: Request, asked: Asked, guard: Guard) -> Applied:
+    body = await validated(CreateNetwork, asked)
     units = [layer.units for layer in body.layers]
     operations.admit_network(service_of(request).settings, body.inputs, units, body.dtype)
-    return await operations.create_network(service_of(request), _new_network(body), guard)
+    new = await asked.worked(lambda: _new_network(body))
+    return await operations.create_network(service_of(request), new, guard)
 
 
 def _new_network(body: CreateNetwork) -> operations.NewNetwork:
@@ -70,7 +82,8 @@ async def list_page(request: Request) -> Response:
     found = query.known(request, ("limit", "after"))
     limit = query.natural(found, "limit", least=1, most=LONGEST_PAGE) or PAGE
     wanted = answer_type(request)
-    return respond(await operations.list_networks(service_of(request), limit, found.get("after")), wanted)
+    page = await operations.list_networks(service_of(request), limit, found.get("after"))
+    return await asyncio.to_thread(respond, page, wanted)
 
 
 async def describe(request: Request) -> Response:

@@ -11,7 +11,16 @@ from service import operations
 from service.codecs.arrays import cast_layers
 from service.routers import conditions, examples, query
 from service.routers.endpoint import Answer, Endpoint, Parameter
-from service.routers.exchange import answer_type, guard_of, network_of, read, respond, service_of
+from service.routers.exchange import (
+    answer_type,
+    guard_of,
+    network_of,
+    read,
+    respond,
+    responded,
+    service_of,
+    validated,
+)
 from service.routers.vocabulary import (
     ANSWER,
     BODY,
@@ -27,7 +36,6 @@ from service.routers.vocabulary import (
     VERSIONS_AFTER,
 )
 from service.schemas.parameters import Parameters, ParametersPut, PutParameters
-from service.schemas.validation import validate
 from service.schemas.versions import VersionPage
 
 __all__ = ["ENDPOINTS"]
@@ -40,7 +48,9 @@ async def get(request: Request) -> Response:
     found = await operations.find_parameters(service_of(request), network_of(request), version)
     if not conditions.matches_none(request, found.version):
         return Response(status_code=304, headers={"etag": conditions.etag(found.version), "vary": "Accept"})
-    return respond(await operations.parameter_document(service_of(request), found), wanted, version=found.version)
+    return await responded(
+        await operations.parameter_document(service_of(request), found), wanted, version=found.version
+    )
 
 
 async def put(request: Request) -> Response:
@@ -48,9 +58,10 @@ async def put(request: Request) -> Response:
     query.known(request)
     asked = await read(request)
     guard = guard_of(request, asked)
-    body = validate(PutParameters, asked.document)
+    body = await validated(PutParameters, asked)
     snapshot = await service_of(request).engine.snapshot(network_of(request))
-    layers = cast_layers([(at.weights, at.biases) for at in body.layers], snapshot.architecture.dtype, "/layers")
+    given, dtype = [(at.weights, at.biases) for at in body.layers], snapshot.architecture.dtype
+    layers = await asked.worked(lambda: cast_layers(given, dtype, "/layers"))
     applied = await operations.put_parameters(service_of(request), snapshot, layers, guard)
     return respond(applied.body, asked.wanted, status=applied.status, version=applied.version)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
@@ -25,6 +26,7 @@ from service.operations.views import seen_by
 from service.problems import face_of
 from service.settings import Settings
 from service.storage.jobs.base import JobEvent, JobRecord, JobStore
+from tests.contracts.engine_base import until
 
 ARCHITECTURE = Architecture(2, (Layer(1, "identity"),), "quadratic", "float64")
 BATCH = (np.array([[0.0, 1.0]]), np.array([[1.0]]))
@@ -66,6 +68,22 @@ def _explained(error: Exception) -> Failure:
     return Failure(face.document, face.headers)
 
 
+def refuse_ends(desk: Desk, error: Exception, times: int, monkeypatch: pytest.MonkeyPatch) -> list[JobRecord]:
+    """Let the store refuse the end of a job so many times; what it has refused."""
+    finish, refused = desk.store.finish, []
+
+    def refusing(record: JobRecord, event: JobEvent, result: bytes | None) -> Future[None]:
+        if len(refused) == times:
+            return finish(record, event, result)
+        refused.append(record)
+        future: Future[None] = Future()
+        future.set_exception(error)
+        return future
+
+    monkeypatch.setattr(desk.store, "finish", refusing)
+    return refused
+
+
 def run(folder: Path, body: Callable[[bootstrap.Running], Awaitable[None]], **settings: Any) -> None:
     async def whole() -> None:
         running = await bootstrap.start(Settings(data=folder / "data", **settings), Metrics())
@@ -105,6 +123,29 @@ def test_reports_are_told_in_order_and_kept(tmp_path: Path) -> None:
         assert [event async for event in desk.jobs.follow(job, "", 0)] == told
         assert [event.number async for event in desk.jobs.follow(job, "", 6) if event] == [7, 8]
         assert (await desk.jobs.answer(job, "")).body == b"done"
+
+    run(tmp_path, body)
+
+
+def test_what_is_told_while_a_follower_takes_the_last_event_reaches_it_at_once(tmp_path: Path) -> None:
+    go = asyncio.Event()
+
+    async def kind(_service: Service, _work: Work) -> Ended:
+        await go.wait()
+        return DONE
+
+    async def body(running: bootstrap.Running) -> None:
+        desk = Desk(running, {"x": Kind(kind)})
+        job = await desk.submit("x")
+        following = desk.jobs.follow(job, "", 0)
+        told = [await anext(following)]
+        await desk.until(job, "running")
+        async with asyncio.timeout(5):  # a heartbeat is 15 s
+            told.append(await anext(following))
+        go.set()
+        await desk.end(job)
+        told += [event async for event in following]
+        assert [event and event.data["status"] for event in told] == ["queued", "running", "succeeded"]
 
     run(tmp_path, body)
 
@@ -230,30 +271,137 @@ def test_what_there_is_no_room_for_is_tried_again(tmp_path: Path, error: Excepti
     run(tmp_path, body)
 
 
+def test_a_wrong_guess_of_when_there_is_room_keeps_no_worker(tmp_path: Path) -> None:
+    runs: list[int] = []
+
+    async def kind(_service: Service, work: Work) -> Ended:
+        runs.append(work.attempt)
+        if len(runs) == 1:
+            raise Overloaded("full", 3600)
+        return DONE
+
+    async def body(running: bootstrap.Running) -> None:
+        desk = Desk(running, {"x": Kind(kind)}, workers=1)
+        job = await desk.submit("x")
+        assert (await desk.jobs.find(job, "", 10)).status == "succeeded"
+
+    run(tmp_path, body)
+
+
 def test_a_full_disk_at_its_end_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.jobs.runner._FULL_AGAIN", 0.01)
-    refused = []
+    monkeypatch.setattr("service.jobs.runner._AGAIN", 0.01)
 
     async def kind(_service: Service, _work: Work) -> Ended:
         return DONE
 
     async def body(running: bootstrap.Running) -> None:
         desk = Desk(running, {"x": Kind(kind)})
-        finish = desk.store.finish
-
-        def full(*arguments: Any) -> Future[None]:
-            if len(refused) == 3:
-                return finish(*arguments)
-            refused.append(arguments)
-            future: Future[None] = Future()
-            future.set_exception(StorageFull("full"))
-            return future
-
-        monkeypatch.setattr(desk.store, "finish", full)
+        refused = refuse_ends(desk, StorageFull("full"), 3, monkeypatch)
         job = await desk.submit("x")
         assert (await desk.end(job)).status == "succeeded"
         assert len(refused) == 3
         assert (await desk.jobs.answer(job, "")).body == b"done"
+
+    run(tmp_path, body)
+
+
+class Held:
+    """A store's `finish` that tells nobody until it is let go."""
+
+    def __init__(self, store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._finish = store.finish
+        self._waiting: list[tuple[Future[None], tuple[Any, ...]]] = []
+        monkeypatch.setattr(store, "finish", self._keep)
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def _keep(self, *arguments: Any) -> Future[None]:
+        told: Future[None] = Future()
+        self._waiting.append((told, arguments))
+        return told
+
+    def let_go(self, count: int) -> None:
+        for told, arguments in self._waiting[:count]:
+            self._finish(*arguments).result()
+            told.set_result(None)
+        del self._waiting[:count]
+
+
+def test_the_next_job_runs_while_the_end_of_one_is_on_its_way_to_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.jobs.ending._MOST", 3)
+    ran = []
+
+    async def kind(_service: Service, work: Work) -> Ended:
+        ran.append(work.id)
+        return DONE
+
+    async def body(running: bootstrap.Running) -> None:
+        desk = Desk(running, {"x": Kind(kind, writes=True)}, workers=1)
+        held = Held(desk.store, monkeypatch)
+        jobs = [await desk.submit("x") for _ in range(6)]
+        await desk.until(jobs[3], "running")
+        await until(lambda: len(held) == 4)
+        # Three may be under way, and this is the fourth, which keeps the worker.
+        assert (ran, desk.runner.running, desk.runner.queued) == (jobs[:4], 1, 2)
+        assert [desk.store.job(job).status for job in jobs] == ["running"] * 4 + ["queued"] * 2
+        held.let_go(1)
+        await desk.until(jobs[4], "running")
+        held.let_go(4)
+        await desk.until(jobs[5], "running")
+        await until(lambda: len(held) == 1)
+        held.let_go(1)
+        assert [(await desk.end(job)).status for job in jobs] == ["succeeded"] * 6
+        assert desk.runner.load.count == 0
+
+    run(tmp_path, body)
+
+
+def test_a_process_that_leaves_waits_for_ends_under_way_and_queues_again_what_does_not_land(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.jobs.runner._AGAIN", 0.01)
+
+    async def kind(_service: Service, _work: Work) -> Ended:
+        return DONE
+
+    async def body(running: bootstrap.Running) -> None:
+        desk = Desk(running, {"x": Kind(kind)}, leave_seconds=0.2)
+        with monkeypatch.context() as there:
+            refuse_ends(desk, StorageFull("full"), sys.maxsize, there)
+            job = await desk.submit("x")
+            await desk.until(job, "running")
+            await desk.jobs.stop()
+        left = desk.store.job(job)
+        assert (left.status, left.attempts) == ("queued", 0)
+        later = Desk(running, {"x": Kind(kind)})
+        await later.jobs.start()
+        assert (await later.end(job)).status == "succeeded"
+        await later.jobs.stop()
+
+    run(tmp_path, body)
+
+
+@pytest.mark.parametrize("remembered", [0, 2**20])
+def test_a_request_is_the_same_from_memory_and_from_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, remembered: int
+) -> None:
+    monkeypatch.setattr("service.jobs.runner._REMEMBERED", remembered)
+    reads = []
+
+    async def kind(_service: Service, work: Work) -> Ended:
+        return Ended(work.body)
+
+    async def body(running: bootstrap.Running) -> None:
+        desk = Desk(running, {"x": Kind(kind)})
+        read = desk.store.body
+        monkeypatch.setattr(desk.store, "body", lambda job: reads.append(job) or read(job))
+        job = await desk.submit("x")
+        await desk.end(job)
+        assert (await desk.jobs.answer(job, "")).body == b"{}"
+        assert reads == ([] if remembered else [job])
 
     run(tmp_path, body)
 

@@ -53,7 +53,7 @@ def test_what_cannot_be_read(value: str) -> None:
 
 @pytest.mark.parametrize("part", [" ", ";", "a;", ",", "a=", 'a="\\', "a\t=\t", ";a=b"])
 def test_a_hostile_header_is_read_once(part: str) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     with contextlib.suppress(MalformedBody):
         read("respond-async" + part * 20_000 + "\x00")
-    assert time.perf_counter() - begun < 0.5
+    assert time.process_time() - begun < 0.5
