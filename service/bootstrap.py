@@ -9,6 +9,7 @@ from functools import partial
 from core.backend import select
 from core.plans.native.library import runner
 from core.plans.threads import share_cores
+from service.codecs import matrices
 from service.engine.fair import Patience
 from service.engine.local import LocalEngine
 from service.engine.memory import Memory
@@ -122,8 +123,9 @@ def about(running: Running) -> str:
     """Backend and store, for the line that says that the service listens."""
     engine = running.service.engine
     backend = engine.backend
-    by_python = backend.name == "numpy" and runner(releases=True) is None
-    slower = (
-        ", small passes slower than they could be, as core/plans/native/run.c was not compiled" if by_python else ""
-    )
+    slower = ""
+    if backend.name == "numpy" and runner(releases=True) is None:
+        slower += ", small passes slower than they could be, as core/plans/native/run.c was not compiled"
+    if not matrices.AVAILABLE:
+        slower += ", JSON read slower than it could be, as service/codecs/native/rows.c was not compiled"
     return f"backend {backend.name} ({backend.device}, {backend.blas}){slower}, {engine.description}"

@@ -63,8 +63,8 @@ def _add_flag(parser: argparse.ArgumentParser, name: str, field: FieldInfo) -> N
 
 
 def _setting_faults(error: ValidationError) -> str:
-    faults = (f"--{str(fault['loc'][0]).replace('_', '-')}: {fault['msg']}" for fault in error.errors())
-    return "; ".join(faults)
+    names = ((str(fault["loc"][0]), fault["msg"]) for fault in error.errors())
+    return "; ".join(f"--{name.replace('_', '-')} (GRADWIRE_{name.upper()}): {text}" for name, text in names)
 
 
 def _serve(settings: Settings) -> int:

@@ -21,6 +21,10 @@ _HIGH_WATER: Final = 2**20
 """Bytes of a body that wait to be taken before the client is told to wait."""
 _JOINED: Final = 2**16
 """Bytes of an answer up to which copying them behind the head costs less than handing over two pieces."""
+_LARGE: Final = 2**20
+"""Bytes of an answer from which on it counts as sent when the client has taken it, and not when it waits to be taken."""
+_STALLED: Final = 60.0
+"""Seconds after which a client that has taken nothing of such an answer is cut off."""
 _OF_THE_CONNECTION: Final = frozenset({b"transfer-encoding", b"connection"})
 
 
@@ -83,7 +87,9 @@ class Cycle(RequestResponseCycle):
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self.waiting_for_100_continue = False
         while not (self._parts or self._has_ended or self.disconnected or self.response_complete):
-            self.flow.resume_reading()
+            # Otherwise it is for the end that somebody waits, and what comes is for requests behind this.
+            if self.more_body:
+                self.flow.resume_reading()
             self.message_event.clear()
             await self.message_event.wait()
         if self.disconnected or self.response_complete:
@@ -106,6 +112,23 @@ class Cycle(RequestResponseCycle):
             done = not (self.response_started or self.disconnected) and self._hold(message)
         if not done:
             await super().send(message)
+        if self.flow.write_paused and len(message.get("body", b"")) >= _LARGE:
+            await self._taken()
+
+    async def _taken(self) -> None:
+        """Wait until the client has taken what it was sent."""
+        left = self.transport.get_write_buffer_size()
+        while self.flow.write_paused:
+            taking = asyncio.ensure_future(self.flow.drain())
+            try:
+                await asyncio.wait([taking], timeout=_STALLED)
+            finally:
+                taking.cancel()
+            if self.flow.write_paused:
+                before, left = left, self.transport.get_write_buffer_size()
+                if left >= before:
+                    self.transport.abort()
+                    return
 
     def _hold(self, message: Any) -> bool:
         """Keep the head of an answer until there is a body to go with it; False where uvicorn is to look at it."""
@@ -134,12 +157,12 @@ class Cycle(RequestResponseCycle):
     def _send_first(self, message: Any) -> bool:
         """The head with the whole body, in one write; where that is not all, the head alone, and False."""
         head, self._head = self._head, b""
+        if self.disconnected:
+            return True
         body = message.get("body", b"")
         if message.get("more_body", False) or len(body) != self.expected_content_length or self.flow.write_paused:
             self.transport.write(head)
             return False
-        if self.disconnected:
-            return True
         if len(body) <= _JOINED:
             self.transport.write(head + body)
         else:

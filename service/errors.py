@@ -31,7 +31,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 __all__ = [
     "AlreadyExists",
@@ -92,6 +92,13 @@ class InvalidInput(ServiceError):
     """A request that was read and is wrong; every fault found is named."""
 
     faults: tuple[Fault, ...] = ()
+
+    @classmethod
+    def of(cls, *faults: Fault) -> Self:
+        """With the first one, its place and how many more there are as the detail: for clients that read no more."""
+        where = f"{faults[0].pointer}: " if faults[0].pointer else ""
+        more = f" ({len(faults) - 1} more)" if len(faults) > 1 else ""
+        return cls(f"{where}{faults[0].detail}{more}", faults)
 
 
 @dataclass(eq=False)

@@ -37,7 +37,7 @@ _log = logging.getLogger(ACCESS)
 _READS: Final = frozenset({"GET", "HEAD"})
 _ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _COUNTED_FROM: Final = 2**20
-"""Bodies from this size on, and those of unknown size, are counted as they come in."""
+"""Bodies from this size on, and those of unknown size, are counted as they come in; answers, until they have gone out."""
 _NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 _NO_STORE: Final = (b"cache-control", b"no-store")
 _HUNG_UP: Final = 499
@@ -49,7 +49,7 @@ class Front:
     Args:
         app: what answers.
         metrics: told of every request, under the template of its route.
-        memory: what large bodies are held against while they come in.
+        memory: what large bodies are held against while they come in, and large answers until the client has taken them.
         access_log: whether to write a line for each request.
     """
 
@@ -71,8 +71,8 @@ class Front:
         headers = by_name(scope)
         identity = self._identity(headers.get(b"x-request-id"))
         REQUEST_ID.set(identity)
-        answer = _Answer(scope, send, identity)
         body = self._body(headers, receive)
+        answer = _Answer(scope, send, identity, self._memory, body)
         try:
             await self._app(scope, body.receive if isinstance(body, _Body) else receive, answer.send)
         except asyncio.CancelledError:
@@ -81,6 +81,7 @@ class Front:
             scope[STATUS] = _HUNG_UP  # nobody reads it; the number is for the metrics
         finally:
             came = body.end() if isinstance(body, _Body) else body
+            self._memory.give(answer.held)
             seconds = perf_counter() - begun
             route = scope.get(TEMPLATE, "unknown")
             status = scope.get(STATUS, 500)
@@ -107,35 +108,39 @@ class _Body:
     def __init__(self, receive: Receive, memory: Memory) -> None:
         self._receive = receive
         self._memory = memory
-        self._held = 0
+        self.held = 0
 
     async def receive(self) -> Message:
         """The next part. Raises `Overloaded` where the requests at work hold too much already."""
         message = await self._receive()
         size = len(message.get("body", b""))
         self._memory.take(size, 1.0)
-        self._held += size
+        self.held += size
         return message
 
     def end(self) -> int:
         """Give the memory back; how many bytes have come."""
-        self._memory.give(self._held)
-        return self._held
+        self._memory.give(self.held)
+        return self.held
 
 
 class _Answer:
     """An answer on its way out."""
 
-    __slots__ = ("_identity", "_scope", "_send", "sent")
+    __slots__ = ("_body", "_identity", "_memory", "_scope", "_send", "held", "sent")
 
-    def __init__(self, scope: Scope, send: Send, identity: str) -> None:
+    def __init__(self, scope: Scope, send: Send, identity: str, memory: Memory, body: _Body | int) -> None:
         self._scope = scope
         self._send = send
         self._identity = identity
-        self.sent = 0
+        self._memory = memory
+        self._body = body
+        self.held = self.sent = 0
 
     def send(self, message: Message) -> Awaitable[None]:
+        """Send a part. Raises `Overloaded` where the answer is large and the requests at work hold too much already."""
         if message["type"] == "http.response.start":
+            self._hold(message)
             self._scope[STATUS] = message["status"]
             headers = [*message.get("headers", ()), (b"x-request-id", self._identity.encode()), _NOSNIFF]
             # Answers to other methods are kept by no cache anyway.
@@ -145,6 +150,15 @@ class _Answer:
         else:
             self.sent += len(message.get("body", b""))
         return self._send(message)  # which is awaited by whoever sends: one coroutine less for each message
+
+    def _hold(self, start: Message) -> None:
+        for name, value in start.get("headers", ()):
+            if name == b"content-length":
+                if len(value) > 6 and (size := int(value)) >= _COUNTED_FROM and self._scope["method"] != "HEAD":
+                    own = self._body.held if isinstance(self._body, _Body) else 0
+                    self._memory.take(size, 1.0, own)
+                    self.held = size
+                return
 
 
 def _tell(scope: Scope, status: int, sent: int, seconds: float) -> None:

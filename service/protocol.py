@@ -8,13 +8,14 @@ that computes begins at once: what is answered without waiting for anything has 
 from __future__ import annotations
 
 import asyncio
-import json
+import secrets
 import time
 from contextvars import copy_context
 from functools import lru_cache
 from typing import Any, Final, cast
 from urllib.parse import unquote
 
+import orjson
 from httptools import parse_url
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -23,12 +24,18 @@ from service.begun import Begun
 from service.cycle import Cycle
 from service.front import GONE, TASK
 from service.gate import ARRIVED
+from service.problems import PROBLEMS, Face
 
 __all__ = ["Protocol"]
 
 _ASGI: Final[Any] = {"version": "3.0", "spec_version": "2.3"}
 _LONGEST_KEPT: Final = 200
 """Bytes of a URL up to which what was read in it is kept: clients ask for the same few again and again."""
+_REFUSED: Final = (
+    b"content-type: application/problem+json\r\ncontent-length: %d\r\n"
+    b"x-request-id: %b\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n"
+)
+"""The head of an answer to what no application sees; the rest of the service sends the same."""
 _ENOUGH: Final = 0.01
 """Seconds that the event loop gives to requests one after another; the others are read meanwhile, and take their turns."""
 
@@ -53,14 +60,18 @@ class Protocol(HttpToolsProtocol):
         self._event = asyncio.Event()
         self._idle_since: float | None = None
         self._next: Cycle | None = None
+        self._answered: RequestResponseCycle | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take back the work of a client that has hung up; uvicorn only tells whoever asks, and nobody does in a queue."""
         super().connection_lost(exc)
         self._stop_watching()
-        if self.cycle is None or self.cycle.response_complete:
+        # Not the last one that came, which is all that uvicorn tells: that one may wait behind it.
+        cycle = self._answered
+        if cycle is None or cycle.response_complete:
             return
-        scope: dict[str, Any] = self.cycle.scope  # type: ignore[assignment]  # ASGI leaves room for more
+        cycle.disconnected = True
+        scope: dict[str, Any] = cycle.scope  # type: ignore[assignment]  # ASGI leaves room for more
         task: asyncio.Task[None] | None = scope.get(TASK)
         if task is not None:
             scope[GONE] = True
@@ -68,16 +79,9 @@ class Protocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse bytes that are no HTTP as everything else is refused."""
-        problem = {
-            "type": "/problems/malformed-body",
-            "title": "Malformed request",
-            "status": 400,
-            "detail": msg,
-            "errors": [],
-            "error": msg,
-        }
-        body = json.dumps(problem).encode()
-        head = b"content-type: application/problem+json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+        identity = secrets.token_hex(8)
+        body = orjson.dumps(Face(PROBLEMS["malformed-body"], msg).document | {"request_id": identity})
+        head = _REFUSED % (len(body), identity.encode())
         self.transport.write(STATUS_LINE[400] + head + body)
         self.transport.close()
 
@@ -136,6 +140,7 @@ class Protocol(HttpToolsProtocol):
             self.pipeline.appendleft((self.cycle, self.app))
 
     def _begin(self, cycle: Cycle) -> None:
+        self._answered = cycle
         whole = not cycle.more_body and cycle.scope["path"].endswith(self.at_once)
         if not whole or time.monotonic() - self.loop.time() > _ENOUGH:
             self._start_asgi_task(cycle, self.app)
@@ -149,6 +154,7 @@ class Protocol(HttpToolsProtocol):
         self._watch_over(self.loop.create_task(Begun(answering, awaited), context=context), cycle)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answered = cycle
         self._watch_over(self.loop.create_task(cycle.run_asgi(app)), cycle)
 
     def _watch_over(self, task: asyncio.Task[None], cycle: RequestResponseCycle) -> None:
@@ -166,6 +172,8 @@ class Protocol(HttpToolsProtocol):
         if not self.cycle.response_complete:
             self.cycle.more_body = False
             self._event.set()
+            if not self.pipeline:
+                self.flow.resume_reading()  # no more of it will come that would have to wait: hear of a client that hangs up
 
     def _unset_keepalive_if_required(self) -> None:
         """Something has come. uvicorn cancels its timer here; this one goes on, and looks whether anything has."""

@@ -6,12 +6,37 @@ and why.
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 NEEDS = {"array_api": "array_api_strict", "atheris": "atheris", "peers": "torch"}
 """Marker -> the module that its tests need."""
+
+# How long a machine takes to draw an example, or to try it, is not what is tested.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
+
+
+@cache
+def sanitizer() -> str | None:
+    """Where the C compiler has AddressSanitizer's library, if it has one."""
+    if shutil.which("cc") is None:
+        return None
+    command = ["cc", "-print-file-name=libasan.so"]  # answered with the bare name where there is none
+    place = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return place if Path(place).is_absolute() else None
+
+
+def lacking() -> dict[str, str]:
+    """Marker -> what its tests need and is not here."""
+    found = {marker: module for marker, module in NEEDS.items() if find_spec(module) is None}
+    return found if sanitizer() else {**found, "sanitizers": "AddressSanitizer for cc"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,15 +50,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for marker, module in NEEDS.items():
-        if find_spec(module) is None:
-            left_out = [item for item in items if item.get_closest_marker(marker)]
-            items[:] = [item for item in items if not item.get_closest_marker(marker)]
-            if left_out:
-                config.hook.pytest_deselected(items=left_out)
+    for marker in lacking():
+        left_out = [item for item in items if item.get_closest_marker(marker)]
+        items[:] = [item for item in items if not item.get_closest_marker(marker)]
+        if left_out:
+            config.hook.pytest_deselected(items=left_out)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for marker, module in NEEDS.items():
-        if find_spec(module) is None:
-            terminalreporter.write_line(f"deselected: every test marked `{marker}`, since {module} is not installed")
+    for marker, what in lacking().items():
+        terminalreporter.write_line(f"deselected: every test marked `{marker}`, since {what} is not installed")

@@ -89,7 +89,13 @@ def listening(process: subprocess.Popen[bytes], log: Path) -> str:
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_when_it_is_stopped_it_leaves_no_server_behind(tmp_path: Path, number: signal.Signals, status: int) -> None:
     folder = tmp_path / "demo"
-    demo = subprocess.Popen([sys.executable, DEMO, "--output", folder], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    demo = subprocess.Popen(
+        [sys.executable, DEMO, "--output", folder],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # A shell lets what it runs in the background ignore it, and so would what that starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  which is one system call
+    )
     try:
         url = listening(demo, folder / "server.log")
         time.sleep(0.5)

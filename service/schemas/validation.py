@@ -13,7 +13,7 @@ from service.codecs.matrices import WithMatrices
 from service.codecs.pointers import excerpt, join
 from service.errors import Fault, InvalidInput
 
-__all__ = ["MAX_FAULTS", "faults", "validate"]
+__all__ = ["MAX_FAULTS", "faults", "fitting", "validate"]
 
 MAX_FAULTS = 20
 
@@ -22,7 +22,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 _TEXTS: Mapping[str, str] = {
     "missing": "This field is required.",
     "extra_forbidden": "There is no such field here.",
-    "union_tag_not_found": "This object needs its `kind`.",
+    "union_tag_not_found": "This field is required.",
     "bool_type": "This is neither true nor false.",
     "int_type": "This is not an integer.",
     "int_from_float": "This is not an integer.",
@@ -45,16 +45,28 @@ def validate(model: type[ModelT], document: object) -> ModelT:
         InvalidInput: every fault that was found (the first 20), in the model's order.
     """
     try:
-        # Pydantic, being strict, takes a dict for an object and nothing that is derived from it.
-        # `model_validate` is this, with a look at arguments that nobody gives.
-        return model.__pydantic_validator__.validate_python(  # type: ignore[no-any-return]  # the model is what it makes
-            dict(document) if isinstance(document, WithMatrices) else document
-        )
+        return _validated(model, document)
     except ValidationError as error:
         if isinstance(document, WithMatrices):
             return validate(model, json.parse(document.body))  # which has the place of every number
         found = faults(error, document)
-    raise InvalidInput(_summary(found), found)
+    raise InvalidInput.of(*found)
+
+
+def fitting(model: type[ModelT], document: WithMatrices) -> ModelT | None:
+    """The document as a `model`; None where it is none, for which `validate` finds the places of all its numbers first."""
+    try:
+        return _validated(model, document)
+    except ValidationError:
+        return None
+
+
+def _validated(model: type[ModelT], document: object) -> ModelT:
+    # Pydantic, being strict, takes a dict for an object and nothing that is derived from it.
+    # `model_validate` is this, with a look at arguments that nobody gives.
+    return model.__pydantic_validator__.validate_python(  # type: ignore[no-any-return]  # the model is what it makes
+        dict(document) if isinstance(document, WithMatrices) else document
+    )
 
 
 def faults(error: ValidationError, document: object) -> tuple[Fault, ...]:
@@ -66,16 +78,12 @@ def faults(error: ValidationError, document: object) -> tuple[Fault, ...]:
     return tuple(Fault(_place(detail, document), _text(detail)) for detail in telling[:MAX_FAULTS])
 
 
-def _summary(found: Sequence[Fault]) -> str:
-    first = found[0]
-    where = f"{first.pointer}: " if first.pointer else ""
-    more = f" ({len(found) - 1} more)" if len(found) > 1 else ""
-    return f"{where}{first.detail}{more}"
-
-
 def _place(detail: ErrorDetails, document: object) -> str:
+    path = _path(detail["loc"], document)
+    if detail["type"].startswith("union_tag_"):
+        path.append("kind")  # pydantic names the object that has none, or a wrong one
     inside = str(detail.get("ctx", {}).get("pointer", ""))
-    return join("", _path(detail["loc"], document)) + inside
+    return join("", path) + inside
 
 
 def _path(loc: Sequence[str | int], document: object) -> list[str | int]:
@@ -101,7 +109,7 @@ def _text(detail: ErrorDetails) -> str:
     if kind in _TEXTS:
         return _TEXTS[kind]
     if kind == "union_tag_invalid":
-        return f"The kind is one of {context['expected_tags']}."
+        return f"This is one of {context['expected_tags']}."
     if kind == "literal_error":
         return f"This is one of {context['expected']}."
     text = excerpt(detail["msg"], 300)

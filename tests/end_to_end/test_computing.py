@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -177,3 +178,28 @@ def test_non_finite_names_the_layer(client: httpx.Client, create: Callable[..., 
     path = create(inputs=1, layers=layers, parameters=huge, initializer=None)
     problem = client.post(f"{path}/feedforward", json={"inputs": [[1.0]]})
     assert (problem.status_code, problem.json()["layer"]) == (422, 3)
+
+
+@pytest.mark.parametrize("size", [2**19, 3 * 2**19, 5 * 2**19])
+def test_json_of_any_size_is_read_and_refused_alike(
+    client: httpx.Client, create: Callable[..., str], size: int
+) -> None:
+    path = create(inputs=3, layers=[{"units": 2, "activation": "tanh"}], cost="quadratic", dtype="float64", seed=1)
+    x = np.random.default_rng(3).standard_normal((size // 60, 3))
+    small = client.post(f"{path}/feedforward", json={"inputs": x[-5:].tolist()}).json()["outputs"]
+
+    def asked(**fields: Any) -> httpx.Response:
+        content = json.dumps({"inputs": x.tolist(), **fields})
+        assert abs(len(content) - size) < size // 8
+        return client.post(f"{path}/feedforward", content=content, headers={"content-type": "application/json"})
+
+    outputs = asked().json()["outputs"]
+    assert len(outputs) == len(x)
+    np.testing.assert_allclose(outputs[-5:], small, rtol=1e-12)
+    for fields, place in [
+        ({"more": 1}, "/more"),
+        ({"include": [[1.5]]}, "/include/0"),
+        ({"inputs": [*x.tolist(), [1]]}, f"/inputs/{len(x)}"),
+    ]:
+        answer = asked(**fields)
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, place)

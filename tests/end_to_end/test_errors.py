@@ -114,8 +114,8 @@ def test_labels_that_name_no_class(
     ("optimizer", "pointer"),
     [
         (None, "/optimizer"),
-        ({}, "/optimizer"),
-        ({"kind": "lion"}, "/optimizer"),
+        ({}, "/optimizer/kind"),
+        ({"kind": "lion"}, "/optimizer/kind"),
         ({"kind": "sgd", "learning_rate": -1}, "/optimizer/learning_rate"),
         ({"kind": "sgd", "learning_rate": "3"}, "/optimizer/learning_rate"),
         ({"kind": "sgd", "momentum": -0.1}, "/optimizer/momentum"),
@@ -342,6 +342,24 @@ def test_a_body_over_the_limit_is_refused_however_it_comes(small: httpx.Client) 
     assert small.get("/healthz").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ('{"inputs": [[0, NaN]], "targets": [[1]]}', "/inputs/0/1"),
+        ('{"inputs": [[0, 1e39]], "targets": [[1]]}', "/inputs/0/1"),
+        ('{"inputs": [[0, 1]], "targets": [[1]], "targets": [[1]]}', "/targets"),
+        ('{"inputs": [[0, 1]], "targets": [[1]], "include": ["\\ud800"]}', "/include/0"),
+        ('{"inputs": [[0, "1"]], "targets": [[1]]}', "/inputs/0/1"),
+        ('{"inputs": [[0, 1]], "targets": [[1, 0]]}', "/targets"),
+        ('{"inputs": [[0, 1]], "targets": [[1]], "optimizer": {}}', "/optimizer/kind"),
+    ],
+)
+def test_the_detail_alone_says_where(client: httpx.Client, create: Callable[..., str], body: str, pointer: str) -> None:
+    call = "sgd-step" if "optimizer" in body else "backprop"
+    response = client.post(f"{create(dtype='float32')}/{call}", content=body, headers=JSON)
+    assert check(response, 422, "invalid-input", pointer)["error"].startswith(f"{pointer}: ")
+
+
 def test_what_is_no_http_is_a_problem_too(server: Running) -> None:
     host, port = server.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
@@ -350,7 +368,16 @@ def test_what_is_no_http_is_a_problem_too(server: Running) -> None:
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 ")
     assert b"application/problem+json" in head
-    assert json.loads(body)["type"] == "/problems/malformed-body"
+    assert b"x-content-type-options: nosniff" in head
+    problem, text = json.loads(body), "Invalid HTTP request received."
+    assert f"x-request-id: {problem.pop('request_id')}".encode() in head
+    assert problem == {
+        "type": "/problems/malformed-body",
+        "title": "The request cannot be parsed",
+        "status": 400,
+        "detail": text,
+        "error": text,
+    }
 
 
 def test_a_client_that_hangs_up_leaves_the_server_whole(server: Running, client: httpx.Client) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,14 +14,23 @@ ASYNC = {"prefer": "respond-async"}
 BATCH = {"inputs": [[0.0, 1.0], [1.0, 1.0]]}
 STEP = {**BATCH, "targets": [[1.0], [0.0]], "optimizer": {"kind": "sgd", "learning_rate": 0.5}}
 
+SMALL = {"inputs": 2, "layers": [{"units": 1, "activation": "tanh"}]}
 SLOW = {
     "inputs": 1,
     "layers": [{"units": 1000, "activation": "tanh"}] * 6 + [{"units": 1, "activation": "tanh"}],
     "dtype": "float64",
 }
-"""A network on which `slow` takes a second or so: 5 million weights, 1000 examples."""
-SLOW_BATCH = {"inputs": [[0.5]] * 1000, "targets": [[0.0]] * 1000}
+"""A network on which `slow` takes a second or so: 5 million weights, 2500 examples."""
+SLOW_BATCH = {"inputs": [[0.5]] * 2500, "targets": [[0.0]] * 2500}
 SLOW_STEP = {**SLOW_BATCH, "optimizer": {"kind": "sgd", "learning_rate": 0.01}}
+LONG_BATCH = {"inputs": [[0.5]] * 20_000, "targets": [[0.0]] * 20_000}
+"""Eight times as long: it is not meant to come to its end, however slow the disk is beside it."""
+LONG_STEP = {**LONG_BATCH, "optimizer": SLOW_STEP["optimizer"]}
+
+
+def make(client: httpx.Client, spec: dict[str, Any] = SMALL) -> str:
+    """A network's path."""
+    return client.post("/v1/networks", json=spec).headers["location"]
 
 
 def ask(client: httpx.Client, path: str, body: dict[str, Any], **headers: str) -> str:
@@ -41,14 +51,19 @@ def end(client: httpx.Client, job: str) -> dict[str, Any]:
     raise AssertionError(f"the job does not end: {found}")
 
 
-def busy(client: httpx.Client, count: int = 1) -> list[str]:
-    """Jobs that keep as many workers busy for a second or so; they are running when this returns."""
-    made = client.post("/v1/networks", json=SLOW).headers["location"]
-    jobs = [ask(client, f"{made}/backprop", SLOW_BATCH) for _ in range(count)]
-    for job in jobs:
-        with client.stream("GET", f"{job}/events") as told:
-            next(event for event in events(told) if event.data["status"] == "running")
-    return jobs
+def begins(client: httpx.Client, job: str) -> str:
+    """The job, once it runs."""
+    with client.stream("GET", f"{job}/events") as told:
+        next(event for event in events(told) if event.data["status"] == "running")
+    return job
+
+
+@contextmanager
+def busy(client: httpx.Client) -> Iterator[str]:
+    """A job that keeps a worker until the block ends, or cancels it."""
+    job = begins(client, ask(client, f"{make(client, SLOW)}/backprop", LONG_BATCH))
+    yield job
+    assert client.delete(job).status_code == 204
 
 
 @dataclass(frozen=True)

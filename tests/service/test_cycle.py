@@ -8,6 +8,7 @@ import logging
 import re
 import socket
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -97,6 +98,38 @@ async def waits_long(scope: Any, receive: Any, send: Any) -> None:
     await waits(scope, receive, send)
 
 
+async def reads_late(_scope: Any, receive: Any, _send: Any) -> None:
+    """When all of a body has come, and more of it than may wait."""
+    await asyncio.sleep(0.5)
+    await body_of(receive)
+    try:
+        await asyncio.sleep(3600)
+    except asyncio.CancelledError:
+        ended.set()
+        raise
+
+
+async def drips(_scope: Any, receive: Any, send: Any) -> None:
+    """A stream without an end, whose client may hang up; the one or the other way of hearing of that will do."""
+
+    async def hears() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    hearing = asyncio.create_task(hears())
+    await send(start())
+    try:
+        while not hearing.done():
+            await send(part(b"drop", more=True))
+            await asyncio.sleep(0.01)
+        ended.set()
+    except asyncio.CancelledError:
+        ended.set()
+        raise
+    finally:
+        hearing.cancel()
+
+
 async def tell(send: Any, found: bool) -> None:
     body = str(found).encode()
     await send(start((b"content-length", b"%d" % len(body))))
@@ -131,7 +164,15 @@ APPS: dict[str, App] = {
     "raises": raises_after_the_head,
     "waits": waits,
 }
-OTHERS: dict[str, App] = {"waits-long": waits_long, "ended": says_ended, "alone": says_whether_it_has_no_task}
+HUGE = 24 * 2**20
+OTHERS: dict[str, App] = {
+    "huge": says(start((b"content-length", str(HUGE).encode())), part(bytes(HUGE))),
+    "reads-late": reads_late,
+    "drips": drips,
+    "waits-long": waits_long,
+    "ended": says_ended,
+    "alone": says_whether_it_has_no_task,
+}
 
 
 class Eager(Protocol):
@@ -236,6 +277,75 @@ def test_a_request_that_waits_goes_on_in_a_task_and_ends_with_its_client(ports: 
         if said(ports[1], [post("ended")]).endswith(b"True"):
             return
     pytest.fail("it was not cancelled")
+
+
+def hangs_up(connection: socket.socket) -> bool:
+    """Whether the application hears of it; all that was sent to the client is thrown away, so that the server is told."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    connection.close()
+    return ended.wait(5)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_stream_ends_with_its_client_though_another_request_waits_behind_it(ports: list[int], which: int) -> None:
+    ended.clear()
+    connection = socket.create_connection(("127.0.0.1", ports[which]), timeout=10)
+    connection.sendall(post("drips") + post("plain"))
+    assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+    assert hangs_up(connection)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_whoever_sends_a_large_body_is_heard_when_it_hangs_up(ports: list[int], which: int) -> None:
+    ended.clear()
+    connection = socket.create_connection(("127.0.0.1", ports[which]), timeout=10)
+    connection.sendall(post("reads-late", bytes(2**20 + 2**15)))
+    time.sleep(0.8)
+    assert hangs_up(connection)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_what_is_sent_behind_a_stream_waits_in_the_network(ports: list[int], which: int) -> None:
+    with socket.create_connection(("127.0.0.1", ports[which]), timeout=10) as connection:
+        connection.sendall(post("drips"))
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+        connection.settimeout(0.5)
+        body, sent = bytes(2**20), 0
+        connection.sendall(post("plain", version="1.1").replace(b"content-length: 0", b"content-length: 99999999"))
+        with contextlib.suppress(TimeoutError):
+            while sent < 64 * 2**20:
+                sent += connection.send(body)
+        assert sent < 32 * 2**20
+
+
+def taken(port: int, pause: float) -> int:
+    """How much of a large answer a client gets that waits so long before each of the parts that it takes."""
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)
+        connection.settimeout(10)
+        connection.connect(("127.0.0.1", port))
+        connection.sendall(post("huge", b"", "connection: close"))
+        found = 0
+        with contextlib.suppress(ConnectionError):
+            while True:
+                time.sleep(pause)
+                got = 0
+                while got < 2**20 and (part := connection.recv(2**20)):
+                    got += len(part)
+                found += got
+                if not got:
+                    break
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("which", [0, 1])
+def test_who_takes_nothing_of_a_large_answer_is_cut_off(
+    ports: list[int], which: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.cycle._STALLED", 1.0)
+    assert taken(ports[which], 0.05) > HUGE
+    assert taken(ports[which], 3) < HUGE
 
 
 def test_what_begins_at_once_has_no_task(ports: list[int]) -> None:

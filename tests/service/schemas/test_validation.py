@@ -48,8 +48,9 @@ def test_the_tag_of_a_union_is_not_in_the_pointer() -> None:
     assert place({"kind": "adam", "betas": [0, 2]}) == "/optimizer/betas/1"
     assert place({"kind": "sgd", "sgd": 1}) == "/optimizer/sgd"
     assert place({"kind": "sgd", "nesterov": True}) == "/optimizer/nesterov"
-    assert place({"kind": "nope"}) == "/optimizer"
-    assert place({}) == "/optimizer"
+    assert place({"kind": "nope"}) == "/optimizer/kind"
+    assert place({"kind": ["sgd"]}) == "/optimizer/kind"
+    assert place({}) == "/optimizer/kind"
     assert place([]) == "/optimizer"
 
 
