@@ -185,11 +185,7 @@ def main(arguments: Sequence[str]) -> int:
         lambda target: run(options, target),
         report.text,
         lambda results: [("core", report.markdown(results))],
-        (
-            Disagreement,
-            Failure,
-            SetupError,
-        ),
+        (Disagreement, Failure, SetupError),
         complete=is_complete(options),
     )
 

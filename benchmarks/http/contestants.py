@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +33,7 @@ class Place(NamedTuple):
 
 
 @dataclass
-class Contestant:
+class Contestant(ABC):
     """A server, running once it was started."""
 
     name: str
@@ -48,9 +49,9 @@ class Contestant:
         environment = {PARAMETERS: str(folder / "parameters.npy"), "PYTHONPATH": str(ROOT)}
         self.server = Server(self.name, self.command(place), place.port, environment)
 
+    @abstractmethod
     def command(self, place: Place) -> list[str]:
         """What is run."""
-        raise NotImplementedError
 
     def ready(self, numbers: Numbers) -> Request:
         """The request of a call, for which everything has been prepared."""

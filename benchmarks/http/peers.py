@@ -17,7 +17,7 @@ __all__ = ["peers_python", "versions"]
 PEERS = ROOT / ".venv-bench-http"
 LOCK = ROOT / "requirements" / "bench-http.txt"
 PACKAGES = {
-    "product": ("numpy", "uvicorn", "uvloop", "httptools", "fastapi", "pydantic", "orjson", "pysimdjson", "apsw"),
+    "product": ("numpy", "uvicorn", "uvloop", "httptools", "fastapi", "pydantic", "orjson", "apsw"),
     "peers": ("mlserver", "litserve"),
 }
 

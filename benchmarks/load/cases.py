@@ -33,6 +33,9 @@ _TANH: Final = {"activation": "tanh"}
 _WIDE: Final = {"inputs": 1, "layers": [_TANH | {"units": 1000}] * 6 + [_TANH | {"units": 1}]}
 """Five million weights for one input: what takes long is its products, and hardly anything goes over the wire."""
 _DIGITS: Final = {"inputs": 784, "layers": [_TANH | {"units": 30}, _TANH | {"units": 10}]}
+_SMALL: Final = {"inputs": 784, "layers": [_TANH | {"units": 30}, _TANH | {"units": 1}]}
+_STUDENT: Final = {"inputs": 784, "layers": [_TANH | {"units": 512}] * 2 + [_TANH | {"units": 1}]}
+"""Large enough that a step's computation and its way to the disk take about as long."""
 _LONG: Final = 2.0
 """Seconds of a computation that others should not notice."""
 _ROWS_OF_TEXT: Final = 5000
@@ -53,9 +56,16 @@ class _Served:
         self.network = f"/v1/networks/{json.loads(body)['id']}"
 
     def request(
-        self, operation: str, rows: int, inputs: int, *, media: str = SAFETENSORS, close: bool = False
+        self,
+        operation: str,
+        rows: int,
+        inputs: int,
+        *,
+        media: str = SAFETENSORS,
+        close: bool = False,
+        job: bool = False,
     ) -> Request:
-        """A call with a batch of so many examples."""
+        """A call with a batch of so many examples, or a job."""
         arrays = {"inputs": np.random.default_rng(0).random((rows, inputs), np.float32)}
         options = {}
         if operation != "feedforward":
@@ -65,7 +75,10 @@ class _Served:
             body = json.dumps(options | {name: array.tolist() for name, array in arrays.items()}).encode()
         else:
             body = save(arrays, metadata={"json": json.dumps(options)} if options else None)
-        return Request.post(f"{self.network}/{operation}", media, body, {"connection": "close"} if close else None)
+        headers = {"connection": "close"} if close else {}
+        if job:
+            headers["prefer"] = "respond-async"
+        return Request.post(f"{self.network}/{operation}", media, body, headers)
 
     def ask(self, request: Request) -> float:
         """The seconds until the answer was there. Raises `Failure` unless it is a 200."""
@@ -74,6 +87,11 @@ class _Served:
         if status != 200:
             raise Failure(f"answered {status}: {body[:300]!r}")
         return time.perf_counter() - begun
+
+    def version(self) -> int:
+        """Of the network, now."""
+        _, body = self._exchange(Request.get(self.network))
+        return int(json.loads(body)["version"])
 
     def _exchange(self, request: Request) -> tuple[int, bytes]:
         reply = self.connection.exchange(request)
@@ -164,6 +182,54 @@ def _overload() -> Row:
     }
 
 
+def _one_network() -> Row:
+    """Steps a second of one network, by many clients and by one of them alone."""
+    many, rate = 16, {}
+    with _serving(_STUDENT) as served:
+        request = served.request("sgd-step", 32, 784, close=True)
+        Flood(served.server.port, request).in_turn(many, 20)
+        for _ in range(3):  # in turns
+            for clients in (1, many):
+                flood = Flood(served.server.port, request)
+                rate.setdefault(clients, []).append(flood.in_turn(clients, 800 // clients))
+                if set(flood.statuses) != {200}:
+                    raise Failure(f"unexpected answers: {dict(flood.statuses)}")
+    alone, together = (float(np.median(rate[clients])) for clients in (1, many))
+    return {
+        "title": f"steps of one network by {many} clients, times those by one",
+        "found": together / alone,
+        "bar": None,
+        "said": f"{together:.0f}/s and {alone:.0f}/s, of 665,089 parameters in batches of 32, each on disk before it is answered",
+    }
+
+
+def _jobs() -> Row:
+    """Steps a second that are asked for as jobs, by many clients, and of those that are answered."""
+    clients, each = 8, 50  # fewer than may wait
+    with _serving(_SMALL) as served:
+        port, took = served.server.port, []
+        step, job = (served.request("sgd-step", 10, 784, close=True, job=job) for job in (False, True))
+        Flood(port, step).in_turn(clients, 20)
+        direct = Flood(port, step).in_turn(clients, each)
+        for _ in range(3):
+            flood, target = Flood(port, job), served.version() + clients * each
+            begun = time.perf_counter()
+            flood.in_turn(clients, each)
+            if set(flood.statuses) != {202}:
+                raise Failure(f"unexpected answers: {dict(flood.statuses)}")
+            while served.version() < target:
+                time.sleep(0.01)
+            took.append(time.perf_counter() - begun)
+    rate = clients * each / float(np.median(took))
+    return {
+        "title": f"steps as jobs of one network, by {clients} clients, times those answered",
+        "found": rate / direct,
+        "bar": None,
+        "said": f"{rate:.0f}/s, from the first request to the last version, and {direct:.0f}/s, of 23,581 parameters in"
+        " batches of 10",
+    }
+
+
 def _memory() -> Row:
     """The most memory that one large request takes, beside its tensors."""
     with _serving(_DIGITS) as served:
@@ -199,5 +265,7 @@ CASES: Final[dict[str, Callable[[], Row]]] = {
     "alive-step": lambda: _alive("sgd-step"),
     "alive-json": lambda: _alive("feedforward", JSON),
     "overload": _overload,
+    "one-network": _one_network,
+    "jobs": _jobs,
     "memory": _memory,
 }
