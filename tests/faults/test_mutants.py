@@ -28,6 +28,7 @@ class Planted:
 
 
 KILLED = "test_killed_before_any_call and inline-writer"
+KILLED_AT_THE_END = "test_killed_before_any_call and inline-main"
 UNPOWERED = "test_killed_and_without_power and inline-writer"
 UNPOWERED_SLOTS = "test_killed_and_without_power and slots-slots"
 
@@ -133,7 +134,7 @@ MUTANTS = {
     "rows that do not say which frames they are of": Planted(
         (Mutant("storage/journal/writing.py", "self._retention), self._journal.mark\n", "self._retention),\n"),),
         CALLS,
-        KILLED,
+        KILLED_AT_THE_END,
     ),
     "a live cell reused": Planted(
         (Mutant("storage/sqlite.py", "rows.committed_cells(self._connection), file, left", "(), file, left"),),
