@@ -34,7 +34,7 @@ class Turns(EngineBase):
             network, slow = await create(engine), held()
             write = asyncio.create_task(engine.write(network, slow, Guard(), LARGE))
             await until(slow.begun.is_set)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 assert (await engine.snapshot(network)).version == 0
                 assert (await engine.record(network)).version == 0
                 assert await engine.compute(lambda: 7, SMALL) == 7

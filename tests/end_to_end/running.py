@@ -68,6 +68,15 @@ class Running:
         self.process.wait(PATIENCE)
 
 
+def require_ready(client: httpx.Client) -> None:
+    """It can compute and write, or says 503 for as long as the disk takes its time."""
+    deadline = time.monotonic() + PATIENCE
+    while (answer := client.get("/readyz")).status_code == 503:
+        assert time.monotonic() < deadline, answer.text
+        time.sleep(0.05)
+    assert (answer.status_code, answer.json()) == (200, {"status": "ready"})
+
+
 def environment(**extra: str) -> dict[str, str]:
     """This process's environment without settings of the service that someone may have exported."""
     return {name: value for name, value in os.environ.items() if not name.startswith("GRADWIRE_")} | extra

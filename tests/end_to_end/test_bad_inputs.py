@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.end_to_end.running import Running
+from tests.end_to_end.running import Running, require_ready
 from tests.service.codecs import bad_inputs
 from tests.service.codecs.bad_inputs import BadInput
 from tests.service.codecs.reading import LIMIT
@@ -38,7 +38,7 @@ def network(client: httpx.Client) -> Iterator[str]:
     assert client.get(f"{path}/parameters").json() == before
     assert client.get(path).json()["name"] is None
     assert len(client.get("/v1/networks").json()["networks"]) == 1
-    assert client.get("/readyz").status_code == 200
+    require_ready(client)
 
 
 @pytest.mark.parametrize("case", bad_inputs.load(), ids=lambda case: case.name)

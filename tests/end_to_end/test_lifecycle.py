@@ -19,9 +19,10 @@ import pytest
 from tests.end_to_end.running import GRADWIRE, Running, environment
 from tests.end_to_end.working import LONG_STEP
 
-STEP = {"inputs": [[0.5]] * 4000, "targets": [[0.0]] * 4000, "optimizer": {"kind": "sgd", "learning_rate": 0.01}}
+ROWS = 12_000
+STEP = {"inputs": [[0.5]] * ROWS, "targets": [[0.0]] * ROWS, "optimizer": {"kind": "sgd", "learning_rate": 0.01}}
 SLOW = {"inputs": 1, "layers": [{"units": 1000, "activation": "tanh"}] * 6 + [{"units": 1, "activation": "tanh"}]}
-"""A network whose `STEP` takes a second or so: 5 million weights, 4000 examples."""
+"""A network whose `STEP` takes some seconds: 5 million weights, 12000 examples."""
 
 
 def _gradwire(*arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:

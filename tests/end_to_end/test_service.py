@@ -12,13 +12,14 @@ import pytest
 
 from service.problems import PROBLEMS
 from service.settings import LIMITS, Settings
+from tests.end_to_end.running import require_ready
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_alive_and_ready(client: httpx.Client) -> None:
     assert client.get("/healthz").json() == {"status": "ok"}
-    assert client.get("/readyz").json() == {"status": "ready"}
+    require_ready(client)
 
 
 def test_info_says_what_there_is(client: httpx.Client) -> None:

@@ -53,9 +53,7 @@ def jobs_of(client: httpx.Client) -> list[dict[str, Any]]:
 def left(running: Running, told: Told) -> None:
     """Nothing is left of what clients did but what was kept, and that is sound."""
     client = running.client()
-    begun = time.perf_counter()
     assert client.get("/healthz").status_code == 200
-    assert time.perf_counter() - begun < 2
     until(lambda: all(metric(client, f"gradwire_{name}") == 0 for name in IDLE))
     until(lambda: metric(client, "gradwire_requests_running") == 1)
     until(lambda: {job["status"] for job in jobs_of(client)} <= FINAL)

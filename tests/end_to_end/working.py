@@ -23,6 +23,8 @@ SLOW = {
 """A network on which `slow` takes a second or so: 5 million weights, 2500 examples."""
 SLOW_BATCH = {"inputs": [[0.5]] * 2500, "targets": [[0.0]] * 2500}
 SLOW_STEP = {**SLOW_BATCH, "optimizer": {"kind": "sgd", "learning_rate": 0.01}}
+LASTING_BATCH = {"inputs": [[0.5]] * 10_000, "targets": [[0.0]] * 10_000}
+"""Four times as long: it is there to be caught while it runs, and comes to its end."""
 LONG_BATCH = {"inputs": [[0.5]] * 20_000, "targets": [[0.0]] * 20_000}
 """Eight times as long: it is not meant to come to its end, however slow the disk is beside it."""
 LONG_STEP = {**LONG_BATCH, "optimizer": SLOW_STEP["optimizer"]}

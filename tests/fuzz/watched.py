@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.end_to_end.running import Running
+from tests.end_to_end.running import Running, require_ready
 
 LIMITS = {
     "max-body-bytes": 2**20,
@@ -51,7 +51,7 @@ class Watched(Running):
         """Raise AssertionError unless the server is as well as it was before."""
         assert self.process.poll() is None, f"the server ended: {self.log.read_text()}"
         client = self.client()
-        assert client.get("/readyz").status_code == 200
+        require_ready(client)
         assert client.get("/healthz").status_code == 200
         assert self._testimony(client) == self._before, "a network changed that nobody wrote to"
         assert server_errors(client) == []

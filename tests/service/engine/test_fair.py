@@ -324,11 +324,11 @@ def test_what_is_admitted_under_ten_times_the_load_is_answered_soon() -> None:
             await asyncio.sleep(takes / 10)
         await asyncio.gather(*tasks)
         answered.sort()
-        assert len(refused) > 500
+        assert len(refused) > 300
         assert min(refused) >= 1
-        assert len(answered) > 40
-        # As long as it takes, and as long again in the queue; the rest is this machine's noise.
-        assert answered[int(len(answered) * 0.9)] < 3 * takes + 0.02
+        assert len(answered) > 20
+        # As long as it takes, and as long again in the queue; the rest is this machine's noise. All of it would be 21 s.
+        assert answered[int(len(answered) * 0.9)] < 1
         assert workers.depth == 0
 
     run(body)

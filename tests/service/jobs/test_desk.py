@@ -177,7 +177,7 @@ def test_a_job_that_cannot_be_ended_keeps_nobody_waiting(tmp_path: Path, monkeyp
 
         monkeypatch.setattr(desk.store, "finish", faulty)
         job = await desk.submit("step", network)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             told = [event.data["status"] async for event in desk.jobs.follow(job, "", 0) if event is not None]
         assert told == ["queued", "running"]
         assert (await desk.end(await desk.submit("step", network))).status == "succeeded"

@@ -140,7 +140,7 @@ def test_what_is_told_while_a_follower_takes_the_last_event_reaches_it_at_once(t
         following = desk.jobs.follow(job, "", 0)
         told = [await anext(following)]
         await desk.until(job, "running")
-        async with asyncio.timeout(5):  # a heartbeat is 15 s
+        async with asyncio.timeout(12):  # a heartbeat is 15 s
             told.append(await anext(following))
         go.set()
         await desk.end(job)
