@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     )
     sync: bool = Field(
         True,
-        description="Wait for the disk before a write is answered; without, a loss of power takes the last writes.",
+        description="Wait for the disk before a step is answered; without, a loss of power takes the last steps.",
     )
     shutdown_seconds: float = Field(
         60.0, gt=0, le=86400, description="How long requests that are running may go on after SIGTERM."

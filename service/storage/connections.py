@@ -29,11 +29,8 @@ _CACHE_KILOBYTES: Final = (
 )  # dropping an old version walks its pages, and rereading them costs a fifth of a step
 
 
-def open_writer(path: Path, *, sync: bool = True) -> apsw.Connection:
+def open_writer(path: Path) -> apsw.Connection:
     """The one connection that writes, made ready for durable commits; the file is made if it is missing.
-
-    Without `sync`, the log is synced before it is copied back and not with every commit: a loss of power takes the last
-    commits, and leaves the database whole.
 
     Raises:
         StorageUnavailable: SQLite is too old, or the file is no database with page checksums.
@@ -49,8 +46,6 @@ def open_writer(path: Path, *, sync: bool = True) -> apsw.Connection:
     if int(connection.pragma("checksum_verification") or 0) != 1:
         raise StorageUnavailable(f"{path} has no page checksums: it was not made by this service")
     connection.pragma("synchronous", "full")
-    if not sync:
-        connection.pragma("synchronous", "normal")
     connection.pragma("wal_autocheckpoint", 0)  # the writer does it between commits, when nobody waits
     connection.pragma("journal_size_limit", _LARGEST_IDLE_WAL)
     connection.pragma("temp_store", "memory")

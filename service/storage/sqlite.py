@@ -64,7 +64,7 @@ class SqliteStore(Reading):
         spare_bytes: free slot files kept for the next write, together.
         retention: how much is kept of each network.
         job_retention: how much is kept of jobs.
-        sync: whether a commit is on disk, and not only with the kernel, before it is told of.
+        sync: whether what goes into the journal is on disk, and not only with the kernel, before it is told of.
         fatal: called with the reason when the device failed; does not return, unless in a test.
 
     Raises:
@@ -101,7 +101,7 @@ class SqliteStore(Reading):
 
     def _open(self, folder: Path, spare_bytes: int) -> None:
         wal.settle(folder / "gradwire.db-wal")
-        self._connection = open_writer(folder / "gradwire.db", sync=self._sync)
+        self._connection = open_writer(folder / "gradwire.db")
         try:
             integrity.require_sound(self._connection, folder / "gradwire.db")
             migrate(self._connection)
@@ -122,7 +122,8 @@ class SqliteStore(Reading):
     def _opened_journal(self, folder: Path) -> Journal:
         try:
             file, left = recover(self._connection, folder, self._retention)
-            return Journal(folder, self._connection, rows.committed_cells(self._connection), file, left)
+            used = rows.committed_cells(self._connection)
+            return Journal(folder, self._connection, used, file, left, sync=self._sync)
         except (CorruptState, NotFound, StalePrecondition, ValueError) as error:
             raise integrity.damaged(folder / "gradwire.db", f"with its journal: {error}") from error
 
@@ -162,8 +163,7 @@ class SqliteStore(Reading):
             return transactions.commit_version(network, expected, kept, made, receipt, retention=self._retention)
 
         encode = encoder(numbers, network, made.version)
-        # Pages of the journal may be written again once rows are on disk, and without sync nobody knows when they are.
-        commit = Commit(network, expected, numbers, made, receipt, encode) if self._sync else None
+        commit = Commit(network, expected, numbers, made, receipt, encode)
         return self._keeper.keep(change, numbers.nbytes, encode, (network, made.version), commit)
 
     def keep_whole(self, network: str, version: int, state: NetworkState) -> Future[None]:

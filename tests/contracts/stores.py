@@ -33,3 +33,13 @@ def slots(folder: Path, **limits: Any) -> SqliteStore:
 def replay(folder: Path, **limits: Any) -> SqliteStore:
     """Two versions of three as steps, in rows and, from 1000 bytes on, in slot files."""
     return inline(folder, LoggedStore, inline_bytes=1000, **limits)
+
+
+def unsynced(folder: Path, **limits: Any) -> SqliteStore:
+    """States in rows, and nobody waits for the disk."""
+    return inline(folder, sync=False, **limits)
+
+
+def unsynced_slots(folder: Path, **limits: Any) -> SqliteStore:
+    """States in slot files, and nobody waits for their rows."""
+    return slots(folder, sync=False, **limits)

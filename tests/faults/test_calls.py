@@ -70,7 +70,7 @@ def checked(store: str, folder: Path, fault: Fault, run: Run) -> None:
         raise Broken(f"{fault}: {run}: {error}") from error
 
 
-@pytest.mark.parametrize(("store", "thread"), EVERY)
+@pytest.mark.parametrize(("store", "thread"), [*EVERY, ("unsynced", "writer")])
 def test_killed_before_any_call(runs: Runner, place: Path, store: str, thread: str, full: bool) -> None:
     folder, killed = place / "data", 0
     every = faults(runs, folder, thread, "signal=SIGKILL", full)

@@ -100,7 +100,15 @@ MUTANTS = {
         "test_what_the_next_process_shows and inline",
     ),
     "a journal that is not synced": Planted(
-        (Mutant("storage/journal/journal.py", "        self._room.file.sync()\n", ""),), CALLS, UNPOWERED
+        (
+            Mutant(
+                "storage/journal/file.py",
+                'Raises `SyncError`."""\n        _sync(self._descriptor)\n',
+                'Raises `SyncError`."""\n',
+            ),
+        ),
+        CALLS,
+        UNPOWERED,
     ),
     "answer before the journal": Planted(
         (
@@ -132,12 +140,12 @@ MUTANTS = {
         "nothing_is_told",
     ),
     "rows that do not say which frames they are of": Planted(
-        (Mutant("storage/journal/writing.py", "self._retention), self._journal.mark\n", "self._retention),\n"),),
+        (Mutant("storage/journal/writing.py", "self._retention), journal.mark\n", "self._retention),\n"),),
         CALLS,
         KILLED_AT_THE_END,
     ),
     "a live cell reused": Planted(
-        (Mutant("storage/sqlite.py", "rows.committed_cells(self._connection), file, left", "(), file, left"),),
+        (Mutant("storage/sqlite.py", "self._connection, used, file, left", "self._connection, (), file, left"),),
         CALLS,
         KILLED,
     ),
@@ -174,6 +182,11 @@ MUTANTS = {
         ),
         CALLS,
         "test_what_the_next_process_shows and inline",
+    ),
+    "rows before what they name": Planted(
+        (Mutant("storage/journal/journal.py", "if not self._is_synced and self._room is not None:", "if False:"),),
+        "tests/faults/test_unsynced.py",
+        "test_a_loss_of_power",
     ),
     "a frame that counts without its cells": Planted(
         (

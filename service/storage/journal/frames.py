@@ -4,8 +4,8 @@
     cell of an entry, up to a whole page | cell of another | ...
 
 Mark and digest are made with the epoch, which only the store knows: neither an older frame nor bytes that a client has chosen
-pass for one of this epoch. The digest covers the payload, which has the digests of the cells. No page is written again while
-anything in it counts.
+pass for one of this epoch. An odd epoch says that each frame is on disk before the next is written. The digest covers the
+payload, which has the digests of the cells. No page is written again while anything in it counts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,19 @@ from typing import Final
 
 import xxhash
 
-__all__ = ["PAGE", "Entry", "Frame", "entry_size", "frame_pages", "numbers", "pack", "pages", "read"]
+__all__ = [
+    "PAGE",
+    "Entry",
+    "Frame",
+    "draw_epoch",
+    "entry_size",
+    "frame_pages",
+    "is_synced",
+    "numbers",
+    "pack",
+    "pages",
+    "read",
+]
 
 PAGE: Final = 4096
 _MAGIC: Final = b"gradwire frame 1"
@@ -40,6 +52,16 @@ class Frame:
     entries: Sequence[Entry]
     pages: int
     """Without the cells behind it."""
+
+
+def draw_epoch(drawn: int, *, sync: bool) -> int:
+    """An epoch that says whether its frames are synced one by one; none is 0."""
+    return drawn | 1 if sync else (drawn | 2) & ~1
+
+
+def is_synced(epoch: int) -> bool:
+    """Whether each frame of an epoch is on disk before the next is written, so that a gap between them is damage."""
+    return bool(epoch & 1)
 
 
 def pages(nbytes: int) -> int:

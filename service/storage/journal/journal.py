@@ -66,6 +66,7 @@ class Journal:
         used: the cells that rows hold.
         file: the one that is there; where there is none, it is made for the first commit.
         left: what is in it and in no row.
+        sync: whether what is written is on disk before anybody is told; otherwise it is before its rows are made.
     """
 
     def __init__(
@@ -75,6 +76,8 @@ class Journal:
         used: Iterable[int] = (),
         file: WrittenFile | None = None,
         left: Found | None = None,
+        *,
+        sync: bool = True,
     ) -> None:
         self._folder = folder
         self._connection = connection
@@ -83,6 +86,8 @@ class Journal:
         waiting = [entry.kept.slot for entry in left.entries if entry.kept.slot is not None]
         used = [*used, *waiting, *map(cell, self._frames)]
         self._room = None if file is None else _Room(file, Arena(file, used))
+        self._sync = sync
+        self._is_synced = True
         self._epoch = self._drawn = 0
         self._number = left.number
         self._staged: list[_Staged] = []
@@ -139,7 +144,9 @@ class Journal:
             self._room.arena.give([(start, own + self._pages)])
             self._room.arena.close_window()
             raise
-        self._room.file.sync()
+        self._is_synced = False
+        if self._sync:
+            self._synced(self._room.file)
         self._number += 1
         self._frames.append((start, own))
         self.pending.add(_entry(each, start + own) for each in self._staged)
@@ -177,7 +184,7 @@ class Journal:
         """
         if self._room is None or not self._room.arena.window:
             return
-        self._drawn = secrets.randbits(62) | 1
+        self._drawn = frames.draw_epoch(secrets.randbits(62), sync=self._sync)
         connection.execute(
             "UPDATE journal SET epoch = ?, number = 0, runs = ?",
             (self._drawn, orjson.dumps(self._room.arena.window).decode()),
@@ -187,6 +194,12 @@ class Journal:
         """The change is on disk."""
         if self._room is not None and self._room.arena.window:
             self._epoch, self._number = self._drawn, 0
+
+    def settle(self, _connection: apsw.Connection) -> Sequence[int]:
+        """The change that goes before those rows, which are on disk no sooner than what they name."""
+        if not self._is_synced and self._room is not None:
+            self._synced(self._room.file)
+        return ()
 
     def mark(self, connection: apsw.Connection) -> Sequence[int]:
         """The change that goes with the rows of all that is pending."""
@@ -219,6 +232,10 @@ class Journal:
         """Let go of the file."""
         if self._room is not None:
             self._room.file.close()
+
+    def _synced(self, file: WrittenFile) -> None:
+        file.sync()
+        self._is_synced = True
 
     def _refuse(self, commit: Commit) -> None:
         newest = self.pending.newest(commit.network)

@@ -1,7 +1,8 @@
 """The journal as a process has left it: what is acknowledged and in no row, and whether any of that is damaged.
 
 A frame that is not whole ends the journal, as after a crash: it was never acknowledged. One with a later number behind it
-was, since a frame is written when the one before it is on disk; then the journal is damaged.
+was, since a frame is written when the one before it is on disk; then the journal is damaged. Without sync that is not so,
+and what is missing is the end as well.
 """
 
 from __future__ import annotations
@@ -72,9 +73,9 @@ def scan(connection: apsw.Connection, folder: Path, file: JournalFile | None) ->
             raise CorruptState(f"the journal is damaged in frame {number + 1}, and acknowledged writes are lost")
         else:
             # The next one may be whole where one of its cells is not: it was not on disk either. Where there is one behind
-            # it, it is looked at once more: a writer may have gone on.
+            # it, it is looked at once more: a writer may have gone on. Frames that were not synced may be missing.
             later = (seen for start, end in window for seen in frames.numbers(file.read, start, end, epoch))
-            if not (is_seen := any(seen > number + 1 for seen in later)):
+            if not (is_seen := frames.is_synced(epoch) and any(seen > number + 1 for seen in later)):
                 return Found(number, entries, runs, alone)
 
 

@@ -74,7 +74,8 @@ class Journaling:
             self._committer.tell(writes, answers)
 
     def _waiting(self) -> Sequence[Change]:
-        return rows_of(self._journal.pending.entries, self._retention), self._journal.mark
+        journal = self._journal
+        return journal.settle, rows_of(journal.pending.entries, self._retention), journal.mark
 
     def _stage(self, rest: deque[tuple[Write, Commit]]) -> tuple[list[Write], Full | None]:
         """Take commits from the front until there is no room for one; those that are part of the next frame."""

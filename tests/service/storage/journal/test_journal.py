@@ -15,8 +15,9 @@ from service.storage import writer
 from service.storage.base import NetworkState, timestamp
 from service.storage.connections import open_reader
 from service.storage.doctor import examine
-from service.storage.journal import arena
+from service.storage.journal import arena, frames
 from service.storage.journal import journal as module
+from service.storage.journal.file import WrittenFile
 from service.storage.journal.looking import opened
 from service.storage.journal.recovery import scan
 from service.storage.sqlite import SqliteStore
@@ -188,15 +189,51 @@ def test_a_version_whose_rows_come_in_between_is_read_from_them(
     assert (trail.version, len(trail.steps)) == (0, 5)
 
 
-def test_without_sync_there_is_no_journal(tmp_path: Path) -> None:
-    """Its pages would be written again before anybody knows that the rows are on disk."""
+def test_without_sync_the_journal_is_synced_once_for_all_that_become_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "_IDLE", 3600)
+    synced: list[int] = []
+    sync = WrittenFile.sync
+    monkeypatch.setattr(WrittenFile, "sync", lambda file: synced.append(1) or sync(file))
     store = SqliteStore(tmp_path / "data", sync=False)
     network = create(store, size=2000)
-    for version in range(1, 4):
+    commit(store, network, 1, size=2000)  # which makes room for those that follow
+    store.versions(network, 9)
+    before = len(synced)
+    for version in range(2, 5):
         commit(store, network, version, size=2000)
-    assert same(store.state(network), state(3, 2000))
+    assert len(synced) == before
+    store.versions(network, 9)
+    assert len(synced) == before + 1
+    assert same(store.state(network), state(4, 2000))
     store.close()
-    assert not (tmp_path / "data" / "journal").exists()
+
+
+@pytest.mark.parametrize("sync", [True, False])
+def test_a_gap_between_frames_is_damage_where_each_was_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sync: bool
+) -> None:
+    monkeypatch.setattr(writer, "_IDLE", 3600)
+    store = SqliteStore(tmp_path / "data", sync=sync)
+    network = create(store)
+    for version in range(1, 6):
+        commit(store, network, version)
+    (start, _), *_ = store._journal._frames[3:]
+    shutil.copytree(tmp_path / "data", tmp_path / "copy")
+    store.close()
+    with (tmp_path / "copy" / "journal").open("r+b") as file:
+        file.seek((1 + start) * frames.PAGE)
+        file.write(bytes(frames.PAGE))
+    if sync:
+        with pytest.raises(StorageUnavailable, match=r"damaged .*acknowledged writes are lost"):
+            stores.inline(tmp_path / "copy")
+        return
+    for _ in range(2):  # what is behind the gap does not come back
+        opened = stores.inline(tmp_path / "copy")
+        assert same(opened.state(network), state(3))
+        opened.close()
+    assert examine(tmp_path / "copy").faults == []
 
 
 def test_the_doctor_finds_a_journal_that_goes_on_from_nothing(store: SqliteStore, tmp_path: Path) -> None:
