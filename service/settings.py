@@ -57,7 +57,7 @@ class Settings(BaseSettings):
         description="Wait for the disk before a step is answered; without, a loss of power takes the last steps.",
     )
     shutdown_seconds: float = Field(
-        60.0, gt=0, le=86400, description="How long requests that are running may go on after SIGTERM."
+        60.0, gt=0, le=86400, description="How long requests and jobs that are running may go on after SIGTERM."
     )
     access_log: bool = Field(False, description="Write a line for each request to standard error.")
     log_format: Literal["text", "json"] = Field("text", description="Lines for people, or JSON for machines.")

@@ -61,6 +61,7 @@ class Runner:
         self.load = Load(bounds)
         self.leaving = False
         """Whether the process is about to end: nothing begins, and nobody waits."""
+        self._leave_by = 0.0
         self._kinds = kinds
         self._running = Running(kinds, store, service_of, explain)
         self._queue = Fair()
@@ -92,17 +93,18 @@ class Runner:
         self._begin()
 
     def leave(self) -> None:
-        """Begin no more jobs, and end every wait."""
+        """Begin no more jobs, and end every wait. From now on those that run have as long as requests have."""
+        if not self.leaving:
+            self._leave_by = monotonic() + self.bounds.leave_seconds
         self.leaving = True
         for job in self._live.values():
             job.token.leave()
             job.wake()
 
     async def stop(self) -> None:
-        """Let the jobs that run finish, for a while; the rest is run when the process is back."""
+        """Let the jobs that run finish, while there is time; the rest is run when the process is back."""
         self.leave()
-        until = monotonic() + self.bounds.leave_seconds
-        while (tasks := {*self._tasks.values(), *self._ending.tasks}) and (left := until - monotonic()) > 0:
+        while (tasks := {*self._tasks.values(), *self._ending.tasks}) and (left := self._leave_by - monotonic()) > 0:
             await asyncio.wait(tasks, timeout=left)
         for task in tasks:
             task.cancel()

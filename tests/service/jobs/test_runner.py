@@ -424,6 +424,30 @@ def test_a_fault_is_an_internal_problem_and_logged(tmp_path: Path, caplog: pytes
     run(tmp_path, body)
 
 
+def test_jobs_have_no_longer_than_requests_have_when_the_process_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("service.jobs.runner.monotonic", lambda: now[0])
+
+    async def kind(_service: Service, _work: Work) -> Ended:
+        await asyncio.sleep(3600)
+        return DONE
+
+    async def body(running: bootstrap.Running) -> None:
+        desk = Desk(running, {"x": Kind(kind)}, leave_seconds=60.0)
+        job = await desk.submit("x")
+        await desk.until(job, "running")
+        desk.jobs.leave()
+        now[0] += 61  # which requests have taken to finish
+        async with asyncio.timeout(30):
+            await desk.jobs.stop()
+        left = desk.store.job(job)
+        assert (left.status, left.attempts) == ("queued", 0)
+
+    run(tmp_path, body)
+
+
 def test_a_kind_of_another_release_fails(tmp_path: Path) -> None:
     async def kind(_service: Service, _work: Work) -> Ended:
         await asyncio.sleep(60)
