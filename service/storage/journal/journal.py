@@ -195,7 +195,7 @@ class Journal:
         if self._room is not None and self._room.arena.window:
             self._epoch, self._number = self._drawn, 0
 
-    def settle(self, _connection: apsw.Connection) -> Sequence[int]:
+    def flush(self, _connection: apsw.Connection) -> Sequence[int]:
         """The change that goes before those rows, which are on disk no sooner than what they name."""
         if not self._is_synced and self._room is not None:
             self._synced(self._room.file)

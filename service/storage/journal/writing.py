@@ -75,7 +75,7 @@ class Journaling:
 
     def _waiting(self) -> Sequence[Change]:
         journal = self._journal
-        return journal.settle, rows_of(journal.pending.entries, self._retention), journal.mark
+        return journal.flush, rows_of(journal.pending.entries, self._retention), journal.mark
 
     def _stage(self, rest: deque[tuple[Write, Commit]]) -> tuple[list[Write], Full | None]:
         """Take commits from the front until there is no room for one; those that are part of the next frame."""
