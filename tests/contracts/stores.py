@@ -36,10 +36,10 @@ def replay(folder: Path, **limits: Any) -> SqliteStore:
 
 
 def unsynced(folder: Path, **limits: Any) -> SqliteStore:
-    """States in rows, and nobody waits for the disk."""
+    """States in rows, and no step waits for the disk."""
     return inline(folder, sync=False, **limits)
 
 
 def unsynced_slots(folder: Path, **limits: Any) -> SqliteStore:
-    """States in slot files, and nobody waits for their rows."""
+    """States in slot files, in a store without sync."""
     return slots(folder, sync=False, **limits)

@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from tests.end_to_end.conftest import XOR
-from tests.end_to_end.running import GRADWIRE, PATIENCE, Running, environment
+from tests.end_to_end.running import GRADWIRE, Running, environment
+from tests.end_to_end.test_load import until
 
 STEP = {"inputs": [[0, 1]], "targets": [[1]], "optimizer": {"kind": "sgd", "learning_rate": 0.5}}
 
@@ -33,22 +34,15 @@ def make_key(data: Path, *flags: str) -> tuple[str, str]:
     return made.stderr.split()[1], made.stdout.strip()
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def looked(client: httpx.Client, data: Path) -> None:
     """The server has looked at the keys again: it lets in one that is made after all others."""
     _, secret = make_key(data, "--owner", "last")
-    wait_until(lambda: client.get("/v1/info", headers=bearer(secret)).status_code == 200)
+    until(lambda: client.get("/v1/info", headers=bearer(secret)).status_code == 200)
 
 
 def shut(client: httpx.Client, headers: dict[str, str]) -> httpx.Response:
     """The refusal, once the server knows that whoever comes with these headers is let in no more."""
-    wait_until(lambda: client.get("/v1/info", headers=headers).status_code == 401)
+    until(lambda: client.get("/v1/info", headers=headers).status_code == 401)
     return client.get("/v1/networks", headers=headers)
 
 
@@ -188,7 +182,7 @@ def test_a_file_that_cannot_be_read_lets_nobody_in(launch: Callable[..., Running
     _, secret = make_key(running.data)
     (running.data / "keys.json").write_text('{"form": 1, "keys": [{}]}')
     client = running.client()
-    wait_until(lambda: client.get("/v1/info").status_code == 401 and "nobody is let in" in running.log.read_text())
+    until(lambda: client.get("/v1/info").status_code == 401 and "nobody is let in" in running.log.read_text())
     for headers in ({}, bearer(secret)):
         check(client.get("/v1/networks", headers=headers), 401, "unauthorized")
     assert client.get("/healthz").status_code == 200

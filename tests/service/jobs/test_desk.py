@@ -58,7 +58,7 @@ class Slow:
 async def _listed(desk: Desk) -> JobRecord:
     """The only job, found in a list; it is on disk, and nothing has been told of it yet."""
     async with asyncio.timeout(20):
-        while not (page := (await desk.jobs.page(9, None, owner="", network=None, status=None))[0]):  # noqa: ASYNC110
+        while not (page := (await desk.jobs.page(9, None, owner="", network=None, status=None))[0]):  # noqa: ASYNC110  a store tells nobody
             await asyncio.sleep(0.002)
     return page[0]
 
